@@ -4,6 +4,7 @@ package health
 import (
 	"context"
 
+	_ "github.com/siderolabs/talos/pkg/cluster/check"
 	"github.com/siderolabs/talos/pkg/machinery/api/cluster"
 	"google.golang.org/grpc"
 

@@ -4,6 +4,9 @@ package kubelet
 import (
 	"context"
 
+	_ "k8s.io/api/core/v1"
+	_ "k8s.io/client-go/kubernetes"
+
 	"talos-migrate.invalid/machine/internal/facts"
 )
 
