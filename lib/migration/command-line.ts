@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util'
+import { messageOf, OperatorError } from './errors.ts'
+import type { Flags } from './migration.ts'
+
+const common = {
+  'dry-run': { type: 'boolean' },
+  json: { type: 'boolean' },
+  quiet: { type: 'boolean' },
+  verbose: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const
+
+export type FlagKinds = Readonly<Record<string, 'string' | 'boolean'>>
+
+/**
+ * The flags that every phase takes, and the phase's own.
+ * @throws OperatorError with exit code 2 for anything that is not a known flag; a silently ignored word could be the one that mattered
+ */
+export function parseFlags(args: readonly string[], own: FlagKinds = {}): Flags {
+  const ownOptions = Object.fromEntries(Object.entries(own).map(([name, type]) => [name, { type }]))
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { ...common, ...ownOptions },
+      strict: true,
+      allowPositionals: false,
+    })
+    return values as Flags
+  } catch (error) {
+    const assignment = args.find((arg) => /^[A-Z_]+=/.test(arg))
+    throw new OperatorError(assignment ? `${assignment} stands after the dashes.` : messageOf(error), {
+      ...(assignment ? { means: 'go-task passes what follows -- on as it is; a variable there sets nothing.' } : {}),
+      next: assignment
+        ? `Put it before them: task migrate:… ${assignment}`
+        : `Known flags: ${[...Object.keys(common), ...Object.keys(own)].map((name) => `--${name}`).join(' ')}`,
+      exitCode: 2,
+    })
+  }
+}

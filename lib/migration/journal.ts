@@ -1,0 +1,201 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { z } from 'zod'
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+/** What is needed to undo one change: plain JSON without secrets. `kind` says which code undoes it. */
+export type UndoData = { kind: string } & { [key: string]: Json }
+
+const json: z.ZodType<Json> = z.json()
+const undoData = z.looseObject({ kind: z.string() }) as unknown as z.ZodType<UndoData>
+const place = { phase: z.string(), step: z.string() }
+
+const recordSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('run'), id: z.string(), cluster: z.string(), scenario: z.string() }),
+  z.object({
+    type: z.literal('phase'),
+    phase: z.string(),
+    state: z.enum(['begin', 'resume', 'done', 'failed', 'interrupted']),
+    seconds: z.number().optional(),
+    message: z.string().optional(),
+    pid: z.number().optional(),
+  }),
+  z.object({
+    type: z.literal('step'),
+    ...place,
+    state: z.enum(['begin', 'done', 'failed']),
+    seconds: z.number().optional(),
+    message: z.string().optional(),
+    result: json.optional(),
+  }),
+  z.object({ type: z.literal('change'), id: z.number(), ...place, what: z.string(), undo: undoData.nullable() }),
+  z.object({
+    type: z.literal('outcome'),
+    id: z.number(),
+    state: z.enum(['done', 'failed', 'undone', 'conflict']),
+    message: z.string().optional(),
+  }),
+  z.object({ type: z.literal('wait'), ...place, name: z.string(), seconds: z.number(), met: z.boolean() }),
+  z.object({ type: z.literal('fact'), phase: z.string(), name: z.string(), fact: json }),
+  z.object({ type: z.literal('end') }),
+])
+
+export type JournalEntry = z.output<typeof recordSchema>
+export type JournalRecord = JournalEntry & { at: string }
+export type PhaseState = 'not begun' | 'begun' | 'done' | 'failed' | 'interrupted'
+
+/** A change as the journal knows it. `undone` ones stay listed, with their state. */
+export interface JournaledChange {
+  id: number
+  phase: string
+  step: string
+  what: string
+  undo: UndoData | null
+  state: 'begun' | 'done' | 'undone'
+}
+
+/**
+ * The memory of a run: JSON lines, only ever appended to, on the disk (fsync) before the effect that they announce.
+ * A line torn by a crash is passed over, and the next one begins on a line of its own.
+ */
+export class Journal {
+  readonly path: string | null
+  readonly records: JournalRecord[]
+  #descriptor: number | null
+  #now: () => Date
+
+  private constructor(path: string | null, records: JournalRecord[], descriptor: number | null, now: () => Date) {
+    this.path = path
+    this.records = records
+    this.#descriptor = descriptor
+    this.#now = now
+  }
+
+  /** Opens the journal for appending; creates it if it is not there. */
+  static open(path: string, now: () => Date): Journal {
+    const isNew = !existsSync(path)
+    const text = isNew ? '' : readFileSync(path, 'utf8')
+    const descriptor = openSync(path, 'a', 0o600)
+    if (isNew) syncFolder(dirname(path))
+    if (text !== '' && !text.endsWith('\n')) writeSync(descriptor, '\n')
+    return new Journal(path, parseRecords(text), descriptor, now)
+  }
+
+  /** A journal whose new entries stay in memory: for a dry run, and for phases that only read. */
+  static inMemory(path: string | null, now: () => Date): Journal {
+    const text = path !== null && existsSync(path) ? readFileSync(path, 'utf8') : ''
+    return new Journal(path, parseRecords(text), null, now)
+  }
+
+  append(entry: JournalEntry): void {
+    const record = { at: this.#now().toISOString(), ...entry } as JournalRecord
+    if (this.#descriptor !== null) {
+      writeSync(this.#descriptor, `${JSON.stringify(record)}\n`)
+      fsyncSync(this.#descriptor)
+    }
+    this.records.push(record)
+  }
+
+  close(): void {
+    if (this.#descriptor !== null) closeSync(this.#descriptor)
+    this.#descriptor = null
+  }
+
+  /** Journals what is about to be changed and returns the change's id. */
+  beginChange(change: { phase: string; step: string; what: string; undo: UndoData | null }): number {
+    const id =
+      this.records.reduce((highest, record) => (record.type === 'change' ? Math.max(highest, record.id) : highest), 0) +
+      1
+    this.append({ type: 'change', id, ...change })
+    return id
+  }
+
+  /** The changes in the order in which they were begun. */
+  changes(filter: { phase?: string; kind?: string } = {}): JournaledChange[] {
+    const changes = new Map<number, JournaledChange>()
+    for (const record of this.records) {
+      if (record.type === 'change') {
+        const { id, phase, step, what, undo } = record
+        changes.set(id, { id, phase, step, what, undo, state: 'begun' })
+      }
+      if (record.type === 'outcome') {
+        const change = changes.get(record.id)
+        if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
+      }
+    }
+    return [...changes.values()].filter(
+      (change) =>
+        (filter.phase === undefined || change.phase === filter.phase) &&
+        (filter.kind === undefined || change.undo?.kind === filter.kind),
+    )
+  }
+
+  /** The newest change of this description that has not been undone. */
+  standingChange(what: string): JournaledChange | undefined {
+    return this.changes().findLast((change) => change.what === what && change.state !== 'undone')
+  }
+
+  fact(name: string): Json | undefined {
+    const last = this.records.findLast((record) => record.type === 'fact' && record.name === name)
+    return last?.type === 'fact' ? last.fact : undefined
+  }
+
+  /** Where a phase stands: the last thing that the journal says of it. */
+  phaseState(phase: string): PhaseState {
+    const last = this.records.findLast((record) => record.type === 'phase' && record.phase === phase)
+    if (last?.type !== 'phase') return 'not begun'
+    return last.state === 'begin' || last.state === 'resume' ? 'begun' : last.state
+  }
+
+  /** The result of a step that was done since its phase was last begun anew. */
+  doneStep(phase: string, step: string): { result: Json | undefined } | undefined {
+    const begun = this.#begunAnew(phase)
+    const done = this.records
+      .slice(begun)
+      .findLast((r) => r.type === 'step' && r.phase === phase && r.step === step && r.state === 'done')
+    return done?.type === 'step' ? { result: done.result } : undefined
+  }
+
+  /** Whether `phase` was completed after `other` last was. */
+  doneAfter(phase: string, other: string): boolean {
+    const last = (name: string) =>
+      this.records.findLastIndex((r) => r.type === 'phase' && r.phase === name && r.state === 'done')
+    return last(phase) > last(other)
+  }
+
+  /** Whether the migration was completed and verified. */
+  get ended(): boolean {
+    return this.records.some((record) => record.type === 'end')
+  }
+
+  #begunAnew(phase: string): number {
+    return Math.max(
+      0,
+      this.records.findLastIndex((r) => r.type === 'phase' && r.phase === phase && r.state === 'begin'),
+    )
+  }
+}
+
+function parseRecords(text: string): JournalRecord[] {
+  return text.split('\n').flatMap((line) => {
+    const record = parseLine(line)
+    return record === undefined ? [] : [record]
+  })
+}
+
+function parseLine(line: string): JournalRecord | undefined {
+  if (line.trim() === '') return undefined
+  try {
+    const raw = z.looseObject({ at: z.string() }).parse(JSON.parse(line))
+    return { at: raw.at, ...recordSchema.parse(raw) } as JournalRecord
+  } catch {
+    // Torn by a crash: whatever it announced had not been begun, for the line comes first and whole.
+    return undefined
+  }
+}
+
+function syncFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r')
+  fsyncSync(descriptor)
+  closeSync(descriptor)
+}

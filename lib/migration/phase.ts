@@ -1,0 +1,238 @@
+import { openSync, writeSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { loadSettings, type Settings } from '../settings.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { type FlagKinds, parseFlags } from './command-line.ts'
+import { createPlainConsole } from './console/plain.ts'
+import { bothConsoles, type Console, createConsole } from './console.ts'
+import { Interrupted, messageOf, OperatorError } from './errors.ts'
+import { Interrupt } from './interrupt.ts'
+import { Journal } from './journal.ts'
+import { type Lock, lockVariable, takeLock } from './lock.ts'
+import { type Flags, Migration } from './migration.ts'
+import { type Phase, phaseNamed, phases } from './phases.ts'
+import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
+
+type Body = (migration: Migration) => Promise<void>
+
+/** What a phase needs of the process around it; passed in so that tests can stand in for it. */
+export interface Surroundings {
+  args: readonly string[]
+  environment: Record<string, string | undefined>
+  clock: Clock
+  exit: (code: number) => never
+  console?: Console
+}
+
+/**
+ * What every script of scripts/ calls: runs one phase of the current run and ends the process.
+ * Exit codes: 0 done, 1 a check failed or an operator's error, 2 wrong usage or settings, 130 interrupted.
+ * @param scriptUrl import.meta.url; the phase is named as the file
+ * @param body the phase's table of contents
+ * @param flags the phase's own command line flags
+ */
+export async function phase(scriptUrl: string, body: Body, flags: FlagKinds = {}): Promise<never> {
+  const name = basename(fileURLToPath(scriptUrl)).replace(/\.[jt]s$/, '')
+  const surroundings = { args: process.argv.slice(2), environment: process.env, clock: systemClock, exit: process.exit }
+  return process.exit(await runPhase(name, body, surroundings, flags))
+}
+
+/** As `phase`, returning the exit code. */
+export async function runPhase(
+  name: string,
+  body: Body,
+  surroundings: Surroundings,
+  own: FlagKinds = {},
+): Promise<number> {
+  let console = surroundings.console ?? createConsole({ json: surroundings.args.includes('--json') })
+  try {
+    const known = phaseNamed(name)
+    if (!known) throw new Error(`scripts/${name} is not in the list of lib/migration/phases.ts`)
+    const flags = parseFlags(surroundings.args, own)
+    console = surroundings.console ?? createConsole(flags)
+    if (flags.help) return help(known, console, own)
+    return await new PhaseRun(known, flags, loadSettings(surroundings.environment), console, surroundings).run(body)
+  } catch (error) {
+    return report(error, console)
+  }
+}
+
+class PhaseRun {
+  readonly #phase: Phase
+  readonly #flags: Flags
+  readonly #settings: Settings
+  readonly #surroundings: Surroundings
+  readonly #dryRun: boolean
+  #console: Console
+
+  constructor(known: Phase, flags: Flags, settings: Settings, console: Console, surroundings: Surroundings) {
+    this.#phase = known
+    this.#flags = flags
+    this.#settings = settings
+    this.#console = console
+    this.#surroundings = surroundings
+    this.#dryRun = flags['dry-run'] === true
+  }
+
+  async run(body: Body): Promise<number> {
+    const recorded = this.#phase.changes !== null && !this.#dryRun
+    const lock = recorded ? this.#takeLock() : null
+    try {
+      const { journal, runFolder } = this.#openRun(recorded)
+      if (this.#isDone(journal)) return this.#nothingToDo(journal)
+      this.#verifyOrder(journal)
+      return await this.#runIn(journal, runFolder, lock, body)
+    } finally {
+      lock?.release()
+    }
+  }
+
+  #takeLock(): Lock {
+    const { clock, environment } = this.#surroundings
+    return takeLock(this.#settings, this.#phase.name, clock.now, environment[lockVariable])
+  }
+
+  #openRun(recorded: boolean): { journal: Journal; runFolder: string } {
+    const now = this.#surroundings.clock.now
+    const current = currentRun(this.#settings)
+    const usable = current && !(recorded && Journal.inMemory(current.journalPath, now).ended) ? current : null
+    if (!recorded && (this.#dryRun || usable === null)) {
+      return { journal: Journal.inMemory(usable?.journalPath ?? null, now), runFolder: usable?.path ?? '' }
+    }
+    const run: RunFolder = usable ?? createRun(this.#settings, now)
+    const journal = Journal.open(run.journalPath, now)
+    verifySameMigration(this.#settings, journal, run)
+    this.#console = bothConsoles(this.#console, logConsole(run))
+    return { journal, runFolder: run.path }
+  }
+
+  #isDone(journal: Journal): boolean {
+    const { name, changes, repeatable, undoes } = this.#phase
+    if (changes === null || repeatable || journal.phaseState(name) !== 'done') return false
+    if (undoes !== undefined && journal.doneAfter(undoes, name)) return false
+    return !phases.some((other) => other.undoes === name && journal.doneAfter(other.name, name))
+  }
+
+  #nothingToDo(journal: Journal): number {
+    const done = journal.records.findLast(
+      (r) => r.type === 'phase' && r.phase === this.#phase.name && r.state === 'done',
+    )
+    this.#console.info(`migrate:${this.#phase.name} was done at ${done?.at} in this run; nothing is left to do.`)
+    this.#sayNext()
+    journal.close()
+    return 0
+  }
+
+  #verifyOrder(journal: Journal): void {
+    const { name, after } = this.#phase
+    if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
+    // A snapshot named by the operator stands in for all that comes before the new machine.
+    if (name === 'provision' && this.#settings.snapshotFile !== undefined) return
+    // What a drain began can be taken back before it is complete.
+    if (this.#phase.undoes === after && journal.phaseState(after) !== 'not begun') return
+    throw new OperatorError(`migrate:${name} comes after migrate:${after}, which this run has not completed.`, {
+      means: `Nothing was changed. In this run, ${after} is: ${journal.phaseState(after)}.`,
+      next: `task migrate:${after}`,
+    })
+  }
+
+  async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
+    const { name, summary } = this.#phase
+    const { clock } = this.#surroundings
+    const began = clock.now().getTime()
+    const seconds = () => (clock.now().getTime() - began) / 1000
+    const interrupt = this.#interrupt(journal, lock, seconds)
+    const stopListening = interrupt.listen()
+    journal.append({ type: 'phase', phase: name, state: this.#beginning(journal), pid: process.pid })
+    this.#console.phaseBegin(name, this.#dryRun ? `${summary} (dry run: nothing is changed)` : summary)
+    try {
+      await body(this.#migration(journal, runFolder, interrupt))
+      journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
+      if (name === 'verify' && journal.phaseState('resume') === 'done') journal.append({ type: 'end' })
+      this.#console.phaseEnd(name, 'done', seconds())
+      this.#sayNext()
+      return 0
+    } catch (error) {
+      return this.#failed(error, journal, seconds())
+    } finally {
+      stopListening()
+      journal.close()
+    }
+  }
+
+  #migration(journal: Journal, runFolder: string, interrupt: Interrupt): Migration {
+    return new Migration({
+      settings: this.#settings,
+      console: this.#console,
+      clock: this.#surroundings.clock,
+      journal,
+      interrupt,
+      phase: this.#phase.name,
+      runFolder,
+      dryRun: this.#dryRun,
+      flags: this.#flags,
+    })
+  }
+
+  // A phase that only reads looks anew each time; one that changes goes on where it was stopped.
+  #beginning(journal: Journal): 'begin' | 'resume' {
+    const state = journal.phaseState(this.#phase.name)
+    return this.#phase.changes === null || state === 'not begun' || state === 'done' ? 'begin' : 'resume'
+  }
+
+  #interrupt(journal: Journal, lock: Lock | null, seconds: () => number): Interrupt {
+    const ask = () =>
+      this.#console.warn('Interrupted: the current change is let to its end. Ctrl-C again stops at once.')
+    const stop = (halfDone: boolean) => {
+      if (halfDone)
+        this.#console.warn('A change was abandoned half-way. The journal knows it; the same command takes it up again.')
+      const code = this.#failed(new Interrupted(this.#phase.name), journal, seconds())
+      lock?.release()
+      this.#surroundings.exit(code)
+    }
+    return new Interrupt(ask, stop)
+  }
+
+  #failed(error: unknown, journal: Journal, seconds: number): number {
+    const { name } = this.#phase
+    const state = error instanceof Interrupted ? 'interrupted' : 'failed'
+    journal.append({ type: 'phase', phase: name, state, seconds, message: messageOf(error) })
+    this.#console.phaseEnd(name, state, seconds)
+    if (!(error instanceof Interrupted)) return report(error, this.#console)
+    if (this.#phase.changes !== null && !this.#dryRun) this.#console.info(`To go on from here: task migrate:${name}`)
+    return 130
+  }
+
+  #sayNext(): void {
+    const next = phases[phases.findIndex((other) => other.name === this.#phase.name) + 1]
+    if (this.#dryRun) this.#console.info(`Nothing was changed. To do it: task migrate:${this.#phase.name}`)
+    else if (next) this.#console.info(`Next: task migrate:${next.name}`)
+  }
+}
+
+/** Shows an error in the operator's words and returns its exit code. */
+export function report(error: unknown, console: Console): number {
+  if (error instanceof OperatorError) {
+    console.error(error)
+    return error.exitCode
+  }
+  if (error instanceof Interrupted) return 130
+  console.bug(error)
+  return 1
+}
+
+function help(known: Phase, console: Console, own: FlagKinds): number {
+  console.info(`task migrate:${known.name}: ${known.summary}.`)
+  console.info(`Changes: ${known.changes ?? 'nothing'}.`)
+  const flags = ['--dry-run', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
+  console.info(`Flags, after --: ${flags.join(' ')}`)
+  return 0
+}
+
+// Written synchronously: the last lines before a process ends are the ones that matter.
+function logConsole(run: RunFolder): Console {
+  const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
+  const out = { write: (text: string) => writeSync(descriptor, `${new Date().toISOString()} ${text}`) }
+  return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
+}

@@ -1,0 +1,233 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { homedir } from 'node:os'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'dotenv'
+import { z } from 'zod'
+import { OperatorError } from './migration/errors.ts'
+
+/** The project's own folder: where env/ and Taskfile.yml are, from the sources and from the bundles in dist/ alike. */
+export const projectFolder = findProjectFolder(dirname(fileURLToPath(import.meta.url)))
+
+const address = z.string().refine((text) => isIP(text) !== 0, 'an IP address, such as 192.168.1.54')
+const version = z.string().regex(/^v\d+\.\d+\.\d+$/, 'a version with its v, such as v1.11.1')
+const seconds = z.coerce
+  .number('a whole number of seconds')
+  .int('a whole number of seconds')
+  .positive('more than 0 seconds')
+const nodeName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'the name of a Kubernetes Node: lower case, digits, - and .')
+const text = z.string().min(1, 'a text that is not empty')
+const path = z.string().min(1, 'a path')
+const words = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter((word) => word !== ''))
+  .pipe(z.array(z.string()))
+const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
+const recipient = z
+  .string()
+  .transform((list) => list.split(/[\s,]+/).filter((word) => word !== ''))
+  .pipe(z.array(z.string().startsWith('age1', 'age recipients, each beginning with age1')))
+
+/**
+ * Every variable there is, with its default. What is documented in env/example.env is held against this list by a test.
+ * A variable without a default and not optional must be in the environment file, the process environment or the task's variables.
+ */
+export const variables = {
+  CLUSTER_NAME: text,
+  NODE_NAME: nodeName,
+  TALOS_NODE: address,
+  NEW_TALOS_NODE: address.optional(),
+  CLUSTER_ENDPOINT: endpoint.optional(),
+  MESH_ADDRESS: address.optional(),
+  TALOS_VERSION: version,
+  KUBERNETES_VERSION: version,
+  SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
+  RECOVERY: z.enum(['snapshot', 'gitops'], 'snapshot or gitops').default('snapshot'),
+  HOMELAB_DIR: path.default('.'),
+  TALOSCONFIG: path.default('./configs/talosconfig'),
+  KUBECONFIG: path.default('./.output/kubeconfig'),
+  CONTROLPLANE_CONFIG: path.default('./configs/controlplane.yaml'),
+  SECRETS_BUNDLE: path.optional(),
+  OUTPUT_DIR: path.default('./.output/migrate'),
+  BACKUP_DIR: path,
+  MEMORY_DIR: path.default('/dev/shm'),
+  SNAPSHOT: path.optional(),
+  TALOSCTL: path.optional(),
+  AGE_RECIPIENTS: recipient.default([]),
+  AGE_IDENTITY_FILE: path.optional(),
+  STATEFUL_NAMESPACES: words.default([]),
+  LOCAL_STORAGE_CLASSES: words.default(['local-path']),
+  NFS_STORAGE_CLASSES: words.default([]),
+  DRAIN_TIMEOUT: seconds.default(600),
+  SHUTDOWN_TIMEOUT: seconds.default(600),
+  MACHINE_TIMEOUT: seconds.default(7200),
+  API_TIMEOUT: seconds.default(600),
+  CONVERGE_TIMEOUT: seconds.default(1800),
+} as const
+
+const schema = z.object(variables)
+type Variables = z.output<typeof schema>
+
+/** What the whole program goes by: read once, checked, frozen. All paths are absolute, all times are seconds. */
+export interface Settings {
+  readonly cluster: string
+  readonly clusterName: string
+  readonly nodeName: string
+  readonly nodeAddress: string
+  readonly newNodeAddress: string | undefined
+  readonly clusterEndpoint: string
+  readonly meshAddress: string | undefined
+  readonly talosVersion: string
+  readonly kubernetesVersion: string
+  readonly scenario: 'A' | 'B' | 'C'
+  readonly recovery: 'snapshot' | 'gitops'
+  readonly homelabDir: string
+  readonly talosconfig: string
+  readonly kubeconfig: string
+  readonly controlplaneConfig: string
+  readonly secretsBundle: string | undefined
+  readonly outputDir: string
+  readonly backupDir: string
+  readonly memoryDir: string
+  readonly snapshotFile: string | undefined
+  readonly talosctl: string | undefined
+  readonly ageRecipients: readonly string[]
+  readonly ageIdentityFile: string | undefined
+  readonly statefulNamespaces: readonly string[]
+  readonly localStorageClasses: readonly string[]
+  readonly nfsStorageClasses: readonly string[]
+  readonly drainTimeout: number
+  readonly shutdownTimeout: number
+  readonly machineTimeout: number
+  readonly apiTimeout: number
+  readonly convergeTimeout: number
+}
+
+/**
+ * Reads env/$CLUSTER.env and lays the process environment (and so the task's variables) over it.
+ * A variable that is set to nothing counts as not set, for go-task passes empty ones.
+ * @param environment normally process.env; ENV_DIR in it names another folder of env files
+ * @throws OperatorError with exit code 2, naming every mistake at once
+ */
+export function loadSettings(environment: Record<string, string | undefined>): Settings {
+  const { cluster, file, values: fromFile } = readEnvironmentFile(environment)
+  const values = { ...fromFile, ...namedIn(environment) }
+  const parsed = schema.safeParse(values)
+  if (!parsed.success) throw mistakes(file, values, fromFile, parsed.error)
+  return Object.freeze(settingsFrom(cluster, parsed.data))
+}
+
+function readEnvironmentFile(environment: Record<string, string | undefined>) {
+  const folder = resolve(environment.ENV_DIR || join(projectFolder, 'env'))
+  const cluster = environment.CLUSTER
+  const known = clustersIn(folder)
+  const choose = known.length > 0 ? `There is: ${known.join(', ')}.` : `There is no .env file in ${folder}.`
+  if (!cluster) {
+    throw new OperatorError('No cluster is chosen: CLUSTER is not set.', {
+      means: choose,
+      next: `Name one: task migrate:plan CLUSTER=${known[0] ?? 'NAME'}`,
+      exitCode: 2,
+    })
+  }
+  const file = join(folder, `${cluster}.env`)
+  if (!known.includes(cluster)) {
+    throw new OperatorError(`Unknown cluster: CLUSTER=${cluster}, and there is no ${file}.`, {
+      means: choose,
+      next: `Correct CLUSTER, or copy ${join(folder, 'example.env')} to ${basename(file)} and fill it in.`,
+      exitCode: 2,
+    })
+  }
+  return { cluster, file, values: withoutEmpty(parse(readFileSync(file, 'utf8'))) }
+}
+
+function clustersIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder).filter((name) => name.endsWith('.env') && name !== 'example.env')
+    return names.map((name) => name.slice(0, -'.env'.length)).sort()
+  } catch {
+    return []
+  }
+}
+
+function namedIn(environment: Record<string, string | undefined>): Record<string, string> {
+  const named = Object.keys(variables).map((name) => [name, environment[name]] as const)
+  return withoutEmpty(Object.fromEntries(named))
+}
+
+function withoutEmpty(values: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value?.trim())) as Record<string, string>
+}
+
+function mistakes(file: string, values: Record<string, string>, fromFile: Record<string, string>, error: z.ZodError) {
+  const lines = error.issues.map((issue) => {
+    const name = String(issue.path[0])
+    const value = values[name]
+    if (value === undefined) return `  ${name} is not set; see env/example.env for what it is`
+    const origin = value === fromFile[name] ? basename(file) : 'the environment'
+    return `  ${name}=${value} (from ${origin}): expected ${issue.message}`
+  })
+  const unique = [...new Set(lines)]
+  const count = unique.length === 1 ? 'One setting is' : `${unique.length} settings are`
+  return new OperatorError(`${count} wrong or missing:\n${unique.join('\n')}`, {
+    means: 'Nothing was read or changed.',
+    next: `Correct ${file}, or give the variable on the command line: task migrate:plan NAME=VALUE`,
+    exitCode: 2,
+  })
+}
+
+function settingsFrom(cluster: string, v: Variables): Settings {
+  const homelabDir = resolve(expandHome(v.HOMELAB_DIR))
+  const at = (file: string) => resolve(homelabDir, expandHome(file))
+  const optional = (file: string | undefined) => (file === undefined ? undefined : at(file))
+  return {
+    cluster,
+    clusterName: v.CLUSTER_NAME,
+    nodeName: v.NODE_NAME,
+    nodeAddress: v.TALOS_NODE,
+    newNodeAddress: v.NEW_TALOS_NODE,
+    clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
+    meshAddress: v.MESH_ADDRESS,
+    talosVersion: v.TALOS_VERSION,
+    kubernetesVersion: v.KUBERNETES_VERSION,
+    scenario: v.SCENARIO,
+    recovery: v.RECOVERY,
+    homelabDir,
+    talosconfig: at(v.TALOSCONFIG),
+    kubeconfig: at(v.KUBECONFIG),
+    controlplaneConfig: at(v.CONTROLPLANE_CONFIG),
+    secretsBundle: optional(v.SECRETS_BUNDLE),
+    outputDir: at(v.OUTPUT_DIR),
+    backupDir: at(v.BACKUP_DIR),
+    memoryDir: at(v.MEMORY_DIR),
+    snapshotFile: optional(v.SNAPSHOT),
+    talosctl: optional(v.TALOSCTL),
+    ageRecipients: v.AGE_RECIPIENTS,
+    ageIdentityFile: optional(v.AGE_IDENTITY_FILE),
+    statefulNamespaces: v.STATEFUL_NAMESPACES,
+    localStorageClasses: v.LOCAL_STORAGE_CLASSES,
+    nfsStorageClasses: v.NFS_STORAGE_CLASSES,
+    drainTimeout: v.DRAIN_TIMEOUT,
+    shutdownTimeout: v.SHUTDOWN_TIMEOUT,
+    machineTimeout: v.MACHINE_TIMEOUT,
+    apiTimeout: v.API_TIMEOUT,
+    convergeTimeout: v.CONVERGE_TIMEOUT,
+  }
+}
+
+function expandHome(file: string): string {
+  return file === '~' || file.startsWith('~/') ? join(homedir(), file.slice(1)) : file
+}
+
+function isEndpoint(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null
+  return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function findProjectFolder(from: string): string {
+  let folder = from
+  while (!readdirSync(folder).includes('Taskfile.yml') && dirname(folder) !== folder) folder = dirname(folder)
+  return folder
+}
