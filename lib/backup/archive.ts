@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { constants, createGunzip, createGzip } from 'node:zlib'
+import { messageOf, OperatorError } from '../migration/errors.ts'
+import type { Bytes, Decryption, Encryption } from './encryption.ts'
+import { archivePath, type FileEntry, type Manifest, manifestFile, partialSuffix } from './manifest.ts'
+
+const readChunkBytes = 256 * 1024
+
+/**
+ * A backup being written: a folder NAME.partial that gets its real name only when all of it is on the disk.
+ * The suffixes of a file's name say what is done to it: `.gz` is compressed, `.age` is encrypted, `.gz.age` first the one and then the other.
+ */
+export class Archive {
+  readonly folder: string
+  readonly name: string
+  readonly #encryption: Encryption
+  readonly #backupDir: string
+  readonly #files = new Map<string, FileEntry>()
+
+  private constructor(backupDir: string, name: string, encryption: Encryption, known: readonly FileEntry[]) {
+    this.#backupDir = backupDir
+    this.name = name
+    this.folder = join(backupDir, name + partialSuffix)
+    this.#encryption = encryption
+    for (const file of known) this.#files.set(file.path, file)
+  }
+
+  /**
+   * Begins anew: what an earlier attempt left under the same name is removed.
+   * @throws OperatorError when the folder cannot be made, or a whole backup has that name already
+   */
+  static async begin(backupDir: string, name: string, encryption: Encryption): Promise<Archive> {
+    const archive = new Archive(backupDir, archivePath.parse(name), encryption, [])
+    try {
+      await mkdir(backupDir, { recursive: true, mode: 0o700 })
+      if ((await readdir(backupDir)).includes(name)) throw new Error('a backup of that name is there already')
+      await rm(archive.folder, { recursive: true, force: true })
+      await mkdir(archive.folder, { mode: 0o700 })
+    } catch (error) {
+      throw new OperatorError(`The backup folder ${join(backupDir, name)} cannot be made: ${messageOf(error)}`, {
+        next: 'Check that BACKUP_DIR exists, can be written to, and has room.',
+        cause: error,
+      })
+    }
+    return archive
+  }
+
+  /** The recipients that whatever is secret in here is encrypted to. */
+  get recipients(): readonly string[] {
+    return this.#encryption.recipients
+  }
+
+  /**
+   * Writes one file, and is done when it is on the disk. A file of the same path is replaced.
+   * @param path relative to the archive; its suffixes say how it is written
+   * @throws OperatorError when the disk is full or cannot be written to; whatever `source` throws
+   */
+  async add(path: string, source: Bytes | Uint8Array): Promise<FileEntry> {
+    const file = join(this.folder, archivePath.parse(path))
+    const encrypted = path.endsWith('.age')
+    const plain = measure()
+    const written = measure()
+    const stages: ((bytes: Bytes) => Bytes)[] = [plain.through]
+    if (/\.gz(\.age)?$/.test(path)) stages.push(compress)
+    if (encrypted) stages.push(this.#encryption.encrypt)
+    stages.push(written.through)
+    const bytes = stages.reduce<Bytes>(
+      (input, stage) => stage(input),
+      source instanceof Uint8Array ? once(source) : source,
+    )
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
+      throw diskError(error, file)
+    })
+    const entry = { path, bytes: written.bytes(), sha256: written.sha256(), encrypted, plainBytes: plain.bytes() }
+    this.#files.set(path, entry)
+    return entry
+  }
+
+  /** Takes a file out again, as if it had never been added. */
+  async drop(path: string): Promise<void> {
+    this.#files.delete(path)
+    await rm(join(this.folder, path), { force: true })
+  }
+
+  /**
+   * Writes the manifest and gives the folder its real name; from then on it is a backup.
+   * @returns the folder's final path
+   */
+  async finish(manifest: Omit<Manifest, 'files' | 'version' | 'recipients'>): Promise<string> {
+    const files = [...this.#files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+    const whole: Manifest = { version: 1, ...manifest, recipients: [...this.recipients], files }
+    const text = Buffer.from(`${JSON.stringify(whole, null, 2)}\n`)
+    const file = join(this.folder, manifestFile)
+    await pipeline(once(text), createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
+      throw diskError(error, file)
+    })
+    const folders = new Set(files.map(({ path }) => dirname(join(this.folder, path))))
+    for (const folder of folders) await syncFolder(folder)
+    await syncFolder(this.folder)
+    const final = join(this.#backupDir, this.name)
+    await rename(this.folder, final)
+    await syncFolder(this.#backupDir)
+    return final
+  }
+
+  /** Removes what was written so far. */
+  async abandon(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** `<cluster>-<YYYYMMDDTHHMMSSZ>`: sorts by age, and needs no quoting. */
+export function archiveName(cluster: string, at: Date): string {
+  const stamp = at
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replaceAll(/[-:]/g, '')
+  return `${cluster}-${stamp}`
+}
+
+/** The unfinished backups in the folder, by their paths. None of them is a backup. */
+export async function unfinished(backupDir: string): Promise<string[]> {
+  const names = await readdir(backupDir).catch(() => [])
+  return names.filter((name) => name.endsWith(partialSuffix)).map((name) => join(backupDir, name))
+}
+
+/**
+ * The plain content of a file in a backup: decrypted and decompressed as its suffixes say. Nothing touches the disk.
+ * @param inspect sees the bytes as they lie there, e.g. to hash them in the same pass
+ * @throws OperatorError when an encrypted file is read without a decryption, or does not open
+ */
+export function plainContent(
+  folder: string,
+  path: string,
+  decryption: Decryption | undefined,
+  inspect: (bytes: Bytes) => Bytes = (bytes) => bytes,
+): Bytes {
+  const stored = inspect(createReadStream(join(folder, archivePath.parse(path)), { highWaterMark: readChunkBytes }))
+  const decrypted = path.endsWith('.age') ? requireDecryption(decryption, path).decrypt(stored, path) : stored
+  return /\.gz(\.age)?$/.test(path) ? decompress(decrypted) : decrypted
+}
+
+function requireDecryption(decryption: Decryption | undefined, path: string): Decryption {
+  if (decryption !== undefined) return decryption
+  throw new OperatorError(`${path} is encrypted, and no identity to open it with is set.`, {
+    next: 'Set AGE_IDENTITY_FILE to the file that age-keygen wrote.',
+  })
+}
+
+/** Counts and hashes what passes through it. */
+export function measure() {
+  const hash = createHash('sha256')
+  let bytes = 0
+  return {
+    through: async function* (source: Bytes): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        hash.update(chunk)
+        bytes += chunk.length
+        yield chunk
+      }
+    },
+    bytes: () => bytes,
+    /** in hex; once only */
+    sha256: () => hash.digest('hex'),
+  }
+}
+
+// Level 1: level 6 takes three times as long for a tenth less.
+function compress(source: Bytes): Bytes {
+  return throughTransform(source, createGzip({ level: constants.Z_BEST_SPEED, chunkSize: readChunkBytes }))
+}
+
+function decompress(source: Bytes): Bytes {
+  return throughTransform(source, createGunzip({ chunkSize: readChunkBytes }))
+}
+
+async function* throughTransform(source: Bytes, transform: NodeJS.ReadWriteStream): AsyncGenerator<Uint8Array> {
+  // The reader below sees the same failure, and with it the caller.
+  const fed = pipeline(source, transform, { end: true })
+  fed.catch(() => undefined)
+  for await (const chunk of transform) yield chunk as Buffer
+  await fed
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function diskError(error: unknown, file: string): unknown {
+  const code = (error as NodeJS.ErrnoException)?.code
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new OperatorError(`No room is left for the backup: ${basename(file)} could not be written whole.`, {
+    means: `The disk of ${dirname(file)} is full. What was written so far is not a backup, and is removed at the next start.`,
+    next: 'Free some room there, or set BACKUP_DIR to another disk, and run the same command again.',
+    cause: error,
+  })
+}

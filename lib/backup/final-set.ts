@@ -1,0 +1,146 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { messageOf, OperatorError } from '../migration/errors.ts'
+import type { Settings } from '../settings.ts'
+import { Archive, archiveName, measure, plainContent } from './archive.ts'
+import { type Decryption, decryptionFrom, encryptionTo } from './encryption.ts'
+import { type FileEntry, type Manifest, readManifest, type SnapshotEntry } from './manifest.ts'
+
+/** Where a snapshot and the machine configs that decrypt it lie in a backup and in a final set alike. */
+export const snapshotPath = 'etcd.snapshot.gz.age'
+export const machineConfigPath = (node: string) => `machineconfig/${node}.yaml.age`
+
+export interface FinalSetInfo {
+  identity: Manifest['identity']
+  versions: Manifest['versions']
+  /** of the snapshot, as `etcdutl snapshot status` tells them, when it was asked */
+  snapshot?: { hash?: string; revision?: number }
+  /** default: now */
+  createdAt?: Date
+}
+
+export interface FinalSet {
+  manifest: Manifest
+  /**
+   * Decrypts the snapshot and checks it against the manifest.
+   * @param memoryFolder a folder in memory (tmpfs), e.g. of withMemoryFolder
+   * @returns the plain snapshot's path in there
+   */
+  openSnapshot(memoryFolder: string): Promise<string>
+  /** The machine config of a node, by the node's name, as it was when the snapshot was taken. */
+  machineConfig(node: string): Promise<Buffer>
+}
+
+/**
+ * Puts the last snapshot of a cluster and the machine configs whose keys decrypt it into BACKUP_DIR as one encrypted set,
+ * in the layout of a backup. Never replaces another set.
+ * @param set snapshotPath: the plain snapshot, in a memory folder; machineConfigs: by the name of the node
+ * @throws OperatorError without a recipient, without a machine config, or when the disk is full
+ */
+export async function writeFinalSet(
+  settings: Pick<Settings, 'backupDir' | 'clusterName' | 'ageRecipients'>,
+  set: { snapshotPath: string; machineConfigs: Record<string, Buffer>; info: FinalSetInfo },
+): Promise<{ folder: string }> {
+  if (Object.keys(set.machineConfigs).length === 0) {
+    throw new OperatorError('There is no machine config to keep with the snapshot.', {
+      means:
+        'The Secrets in a snapshot are encrypted with a key of the machine config: one without the other is worthless.',
+      next: 'Check that the old machine answers: talosctl get machineconfig',
+    })
+  }
+  const createdAt = set.info.createdAt ?? new Date()
+  const name = `${archiveName(settings.clusterName, createdAt)}-final`
+  const archive = await Archive.begin(settings.backupDir, name, encryptionTo(settings.ageRecipients))
+  try {
+    const snapshot = await addSnapshot(archive, set.snapshotPath, set.info.snapshot)
+    for (const [node, config] of Object.entries(set.machineConfigs)) await archive.add(machineConfigPath(node), config)
+    const { identity, versions } = set.info
+    const rest = { cluster: settings.clusterName, createdAt: createdAt.toISOString(), identity, versions, snapshot }
+    return { folder: await archive.finish({ content: 'final-snapshot', resources: [], unreadable: [], ...rest }) }
+  } catch (error) {
+    await archive.abandon()
+    throw error
+  }
+}
+
+/** Adds a plain snapshot file to an archive, encrypted; gives what the manifest says of it. */
+export async function addSnapshot(
+  archive: Archive,
+  file: string,
+  status: { hash?: string; revision?: number } = {},
+): Promise<SnapshotEntry> {
+  const plain = measure()
+  await archive.add(snapshotPath, plain.through(createReadStream(file)))
+  return { path: snapshotPath, ...status, bytes: plain.bytes(), sha256: plain.sha256() }
+}
+
+/**
+ * Reads a set that writeFinalSet or a backup has written.
+ * @param folder the set's folder, as recall('final-snapshot') or recall('backup') names it
+ * @throws OperatorError when it is no whole backup; the functions of the result, when a file is missing, damaged or does not open
+ */
+export async function readFinalSet(settings: Pick<Settings, 'ageIdentityFile'>, folder: string): Promise<FinalSet> {
+  const manifest = await readManifest(folder)
+  return {
+    manifest,
+    openSnapshot: async (memoryFolder) => {
+      const { snapshot } = manifest
+      if (snapshot === undefined)
+        throw new OperatorError(`${folder} holds no etcd snapshot.`, { next: recoverOtherwise })
+      const target = join(memoryFolder, 'etcd.snapshot')
+      await openSnapshot(folder, snapshot, await decryptionFrom(settings.ageIdentityFile), target)
+      return target
+    },
+    machineConfig: async (node) => {
+      const path = machineConfigPath(node)
+      const file = manifest.files.find((candidate) => candidate.path === path)
+      if (file === undefined) {
+        const known = manifest.files
+          .filter((other) => other.path.startsWith('machineconfig/'))
+          .map((other) => other.path)
+        throw new OperatorError(`${folder} holds no machine config of ${node}.`, {
+          means: `It holds: ${known.join(', ') || 'none'}.`,
+          next: 'Check NODE_NAME.',
+        })
+      }
+      return checkedContent(folder, file, await decryptionFrom(settings.ageIdentityFile))
+    },
+  }
+}
+
+const recoverOtherwise = 'Use another backup (SNAPSHOT=FILE), or rebuild from Git: RECOVERY=gitops'
+
+async function openSnapshot(folder: string, snapshot: SnapshotEntry, decryption: Decryption, target: string) {
+  const plain = measure()
+  try {
+    const content = plain.through(plainContent(folder, snapshot.path, decryption))
+    await pipeline(content, createWriteStream(target, { mode: 0o600 }))
+    if (plain.sha256() !== snapshot.sha256) throw damaged(join(folder, snapshot.path))
+  } catch (error) {
+    await rm(target, { force: true })
+    if (error instanceof OperatorError) throw error
+    throw damaged(join(folder, snapshot.path), error)
+  }
+}
+
+async function checkedContent(folder: string, file: FileEntry, decryption: Decryption): Promise<Buffer> {
+  const stored = measure()
+  const chunks: Uint8Array[] = []
+  try {
+    for await (const chunk of plainContent(folder, file.path, decryption, stored.through)) chunks.push(chunk)
+    if (stored.sha256() !== file.sha256) throw damaged(join(folder, file.path))
+    return Buffer.concat(chunks)
+  } catch (error) {
+    if (error instanceof OperatorError) throw error
+    throw damaged(join(folder, file.path), error)
+  }
+}
+
+function damaged(file: string, cause?: unknown): OperatorError {
+  return new OperatorError(`${file} is damaged: it is not what the manifest says.`, {
+    ...(cause === undefined ? {} : { means: messageOf(cause), cause }),
+    next: recoverOtherwise,
+  })
+}

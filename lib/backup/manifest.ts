@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { messageOf, OperatorError } from '../migration/errors.ts'
+
+/** Relative, with forward slashes, and never out of the backup folder: a manifest may come from anywhere. */
+export const archivePath = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*(\/[A-Za-z0-9_@:+-][A-Za-z0-9._@:+-]*)*$/,
+    'a path inside of the backup folder',
+  )
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in hex')
+const size = z.number().int().nonnegative()
+
+const fileEntry = z.object({
+  path: archivePath,
+  /** of the file as it lies there */
+  bytes: size,
+  sha256,
+  encrypted: z.boolean(),
+  /** before compression and encryption */
+  plainBytes: size,
+})
+
+const resourceName = { group: z.string(), version: z.string(), resource: z.string() }
+
+const snapshotEntry = z.object({
+  path: archivePath,
+  /** etcd's own hash of the key space, as `etcdutl snapshot status` prints it */
+  hash: z.string().optional(),
+  revision: z.number().int().optional(),
+  /** of the plain file */
+  bytes: size,
+  sha256,
+})
+
+const manifestSchema = z.object({
+  version: z.literal(1, 'version 1 of the layout, the only one that this program reads'),
+  content: z.enum(['backup', 'final-snapshot']),
+  cluster: z.string(),
+  createdAt: z.iso.datetime(),
+  recipients: z.array(z.string()),
+  files: z.array(fileEntry),
+  resources: z.array(z.object({ ...resourceName, count: size, path: archivePath })),
+  unreadable: z.array(z.object({ ...resourceName, reason: z.string() })),
+  identity: z.object({ kubeSystemUid: z.string().optional(), etcdClusterId: z.string().optional() }),
+  versions: z.object({
+    talos: z.string().optional(),
+    kubernetes: z.string().optional(),
+    talosctl: z.string().optional(),
+  }),
+  snapshot: snapshotEntry.optional(),
+})
+
+export type Manifest = z.output<typeof manifestSchema>
+export type FileEntry = z.output<typeof fileEntry>
+export type ResourceEntry = Manifest['resources'][number]
+export type UnreadableResource = Manifest['unreadable'][number]
+export type SnapshotEntry = z.output<typeof snapshotEntry>
+
+export const manifestFile = 'manifest.json'
+export const partialSuffix = '.partial'
+
+/**
+ * The manifest of a whole backup.
+ * @param folder the backup's folder
+ * @throws OperatorError when the folder is a partial one, or there is no manifest in it, or one that breaks the schema
+ */
+export async function readManifest(folder: string): Promise<Manifest> {
+  if (folder.endsWith(partialSuffix)) {
+    throw new OperatorError(`${folder} was never finished.`, {
+      means: 'The run that wrote it was interrupted; it is no backup.',
+      next: 'Use a folder without .partial, or take a new backup: task migrate:backup',
+    })
+  }
+  const file = join(folder, manifestFile)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new OperatorError(`${folder} is no backup: ${messageOf(error)}`, {
+      next: 'Name a folder inside of BACKUP_DIR that holds a manifest.json.',
+      cause: error,
+    })
+  })
+  return parseManifest(text, file)
+}
+
+/**
+ * @param origin the file, for the error
+ * @throws OperatorError with the first fields that are wrong
+ */
+export function parseManifest(text: string, origin: string): Manifest {
+  const parsed = manifestSchema.safeParse(asJson(text))
+  if (parsed.success) return parsed.data
+  const wrong = parsed.error.issues
+    .slice(0, 3)
+    .map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`)
+  throw new OperatorError(`${origin} is damaged, or is no manifest: ${wrong.join('; ')}`, {
+    means: 'What the backup holds cannot be known from it.',
+    next: 'Use another backup, or take a new one: task migrate:backup',
+  })
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
