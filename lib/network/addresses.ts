@@ -1,0 +1,41 @@
+import ipaddr from 'ipaddr.js'
+import { OperatorError } from '../migration/errors.ts'
+
+declare const checked: unique symbol
+
+/** An IPv4 or IPv6 address in its shortest written form, so that two of them are the same machine exactly when the texts are. */
+export type Address = string & { readonly [checked]: 'address' }
+
+/**
+ * Reads an address as an operator writes it.
+ * @param text an IPv4 address of four decimal parts, or an IPv6 address without zone; no port, no name
+ * @param origin where the text comes from (a variable, a file), for the error
+ * @throws OperatorError (exit code 2) for anything else, also for `192.168.1` or `0300.1.1.1`, which RFC 4001 parsers accept
+ */
+export function parseAddress(text: string, origin: string): Address {
+  const trimmed = text.trim()
+  const four = ipaddr.IPv4.isValidFourPartDecimal(trimmed)
+  const six = trimmed.includes(':') && !trimmed.includes('%') && ipaddr.IPv6.isValid(trimmed)
+  if (four || six) return ipaddr.parse(trimmed).toString() as Address
+  throw new OperatorError(`${origin} is not an IP address: ${text === '' ? '(empty)' : text}`, {
+    means: 'Machines are reached by address, for the name of one may point at the other while they are being swapped.',
+    next: `Set ${origin} to an address such as 192.168.1.54, without a port.`,
+    exitCode: 2,
+  })
+}
+
+/** Whether the address is on this very machine's loopback (127.0.0.0/8 or ::1), as those of a rehearsal are. */
+export function isLoopback(address: Address): boolean {
+  return ipaddr.parse(address).range() === 'loopback'
+}
+
+/** The address as it stands in a URL or before a port: IPv6 in brackets (RFC 3986, section 3.2.2). */
+export function urlHost(address: Address): string {
+  return address.includes(':') ? `[${address}]` : address
+}
+
+/** The same address, written in whatever way: `::ffff:10.0.0.1` is `10.0.0.1`. */
+export function sameAddress(one: string, other: string): boolean {
+  if (!ipaddr.isValid(one) || !ipaddr.isValid(other)) return one === other
+  return ipaddr.process(one).toString() === ipaddr.process(other).toString()
+}

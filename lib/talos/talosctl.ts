@@ -1,0 +1,218 @@
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { z } from 'zod'
+import { $, type Options } from 'zx/core'
+import { OperatorError } from '../migration/errors.ts'
+import type { Address } from '../network/addresses.ts'
+import type { Settings } from '../settings.ts'
+import { TalosctlError, understand } from './talosctl-error.ts'
+
+/** Which machine a call is for, and how. */
+export interface Target {
+  address: Address
+  /** without client certificate, as a machine in maintenance mode wants it */
+  insecure?: boolean
+  /** ask this control plane machine to pass the call on; by default the machine is asked itself */
+  endpoint?: Address
+}
+
+export interface CallOptions {
+  /** standard input of talosctl, to be read as the file /dev/stdin: the way in for what is secret */
+  input?: string | Buffer
+  /** seconds; default 30 */
+  deadline?: number
+}
+
+export interface Answer {
+  stdout: string
+  stderr: string
+}
+
+const resource = z.object({
+  metadata: z.object({ id: z.string(), namespace: z.string() }).loose(),
+  spec: z.unknown(),
+})
+
+/** A COSI resource as `talosctl get -o json` prints it. */
+export interface TalosResource<T> {
+  id: string
+  spec: T
+}
+
+/**
+ * The real talosctl. Nothing secret is ever among its arguments; it runs in a process group of its own, so that Ctrl-C in
+ * the operator's terminal ends no call half way; every call has a deadline.
+ */
+export class Talosctl {
+  readonly binary: string
+  readonly version: string
+  readonly #talosconfig: string
+
+  private constructor(binary: string, version: string, talosconfig: string) {
+    this.binary = binary
+    this.version = version
+    this.#talosconfig = talosconfig
+  }
+
+  /**
+   * Finds talosctl (settings.talosctl, else PATH) and looks at its version and at the talosconfig.
+   * @throws OperatorError when it is absent or not of the machines' minor version (Talos supports a client one minor apart only
+   *   by luck: message fields come and go), or when there is no talosconfig
+   */
+  static async open(
+    settings: Pick<Settings, 'talosctl' | 'talosVersion' | 'talosconfig'>,
+    environment: Record<string, string | undefined> = process.env,
+  ): Promise<Talosctl> {
+    const binary = settings.talosctl ?? (await findOnPath('talosctl', environment.PATH ?? ''))
+    if (!binary || !(await isExecutable(binary))) throw absent(binary, settings.talosVersion)
+    const version = await clientVersion(binary)
+    if (minorOf(version) !== minorOf(settings.talosVersion)) throw wrongVersion(binary, version, settings.talosVersion)
+    const config = await stat(settings.talosconfig).catch(() => null)
+    if (!config?.isFile()) throw noTalosconfig(settings.talosconfig)
+    return new Talosctl(binary, version, settings.talosconfig)
+  }
+
+  /**
+   * Runs one sub-command against one machine.
+   * @throws TalosctlError with the reason when it exits otherwise than with 0, or when the deadline is over
+   */
+  async run(target: Target, args: readonly string[], options: CallOptions = {}): Promise<Answer> {
+    const command = args.filter((arg) => !arg.startsWith('-')).slice(0, 2)
+    const where = target.insecure
+      ? ['--insecure', '--nodes', target.address]
+      : [
+          '--talosconfig',
+          this.#talosconfig,
+          '--endpoints',
+          target.endpoint ?? target.address,
+          '--nodes',
+          target.address,
+        ]
+    const call = { command: command.join(' '), address: target.address, talosconfig: this.#talosconfig }
+    const done = await execute(this.binary, [...args, ...where], options)
+    if (done.exitCode === 0) return done
+    throw understand(done.timedOut ? `${done.stderr}\ntimed out` : done.stderr, call)
+  }
+
+  /**
+   * Runs what needs no machine, such as `validate` and `machineconfig patch`.
+   * @throws TalosctlError when it exits otherwise than with 0
+   */
+  async local(args: readonly string[], options: CallOptions = {}): Promise<Answer> {
+    const done = await execute(this.binary, args, options)
+    if (done.exitCode === 0) return done
+    const said = done.stderr.trim().split('\n').slice(0, 12).join('\n  ')
+    throw new TalosctlError('other', `talosctl ${args[0]} failed:\n  ${said || 'without a word'}`, {})
+  }
+
+  /**
+   * Reads COSI resources: `talosctl get TYPE [ID] -o json`.
+   * @param schema of the resource's spec
+   */
+  async resources<T>(target: Target, type: string, schema: z.ZodType<T>, id?: string): Promise<TalosResource<T>[]> {
+    const { stdout } = await this.run(target, ['get', type, ...(id ? [id] : []), '--output', 'json'])
+    return documents(stdout).map((document) => {
+      const parsed = resource.parse(document)
+      return { id: parsed.metadata.id, spec: schema.parse(parsed.spec) }
+    })
+  }
+}
+
+/** `-o json` prints one indented object after the other. */
+function documents(stdout: string): unknown[] {
+  return stdout
+    .split(/(?<=^\})\s*\n(?=\{)/m)
+    .filter((text) => text.trim() !== '')
+    .map((text) => JSON.parse(text))
+}
+
+interface Done extends Answer {
+  exitCode: number | null
+  timedOut: boolean
+}
+
+async function execute(binary: string, args: readonly string[], options: CallOptions): Promise<Done> {
+  const deadline = options.deadline ?? 30
+  const start = performance.now()
+  // By default zx looks for the children in the process list; the group is exact, and needs no ps.
+  const kill: Options['kill'] = async (pid, signal) => {
+    try {
+      process.kill(-Number(pid), signal ?? 'SIGTERM')
+    } catch {
+      // It has ended by itself in the same instant.
+    }
+  }
+  const quietly: Partial<Options> = {
+    detached: true,
+    quiet: true,
+    nothrow: true,
+    timeout: `${deadline}s`,
+    timeoutSignal: 'SIGKILL',
+    kill,
+  } as const
+  // Node gives a child a socket for its standard input, and a socket cannot be opened as /dev/stdin: cat makes a pipe of it.
+  const running =
+    options.input === undefined
+      ? $({ ...quietly, stdio: ['ignore', 'pipe', 'pipe'] })`${binary} ${args}`
+      : $({ ...quietly, input: options.input })`cat | ${binary} ${args}`
+  const output = await running
+  return {
+    stdout: output.stdout,
+    stderr: output.stderr,
+    exitCode: output.exitCode,
+    timedOut: output.signal !== null && performance.now() - start >= deadline * 1000,
+  }
+}
+
+async function clientVersion(binary: string): Promise<string> {
+  const { stdout, exitCode } = await execute(binary, ['version', '--client', '--short'], { deadline: 10 })
+  const found = /v\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]
+  if (exitCode === 0 && found) return found
+  throw new OperatorError(`${binary} does not say its version: it is not a working talosctl.`, {
+    next: `Run "${binary} version --client" to see why, or point TALOSCTL at another one.`,
+  })
+}
+
+function minorOf(version: string): string {
+  return /^v?(\d+\.\d+)\./.exec(version)?.[1] ?? version
+}
+
+async function findOnPath(name: string, path: string): Promise<string | undefined> {
+  for (const folder of path.split(delimiter).filter(Boolean)) {
+    if (await isExecutable(join(folder, name))) return join(folder, name)
+  }
+  return undefined
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  const file = await stat(path).catch(() => null)
+  if (!file?.isFile()) return false
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+}
+
+function download(version: string): string {
+  return `Install talosctl ${version} (https://github.com/siderolabs/talos/releases/tag/${version}) and put it on PATH, or set TALOSCTL to its path.`
+}
+
+function absent(binary: string | undefined, version: string): OperatorError {
+  const what = binary ? `There is no executable talosctl at ${binary} (TALOSCTL).` : 'There is no talosctl on PATH.'
+  return new OperatorError(what, { means: 'Nothing was done.', next: download(version) })
+}
+
+function wrongVersion(binary: string, found: string, wanted: string): OperatorError {
+  return new OperatorError(`${binary} is ${found}, and the machines run ${wanted}.`, {
+    means: 'A talosctl of another minor version can misread what these machines say.',
+    next: `${download(wanted)} If the machines run ${found}, correct TALOS_VERSION.`,
+  })
+}
+
+function noTalosconfig(path: string): OperatorError {
+  return new OperatorError(`There is no talosconfig at ${path}.`, {
+    means: 'Without it no machine lets us in.',
+    next: 'Set TALOSCONFIG to the file that `talosctl gen config` has written for this cluster.',
+  })
+}
