@@ -53,8 +53,7 @@ export class Interrupt {
   #onSignal(): void {
     const again = this.signal.aborted
     this.#controller.abort()
-    if (again) return this.#stop(this.#changing > 0)
-    if (this.#changing === 0) return this.#stop(false)
-    this.#ask()
+    if (again || this.#changing === 0) this.#stop(this.#changing > 0)
+    else this.#ask()
   }
 }

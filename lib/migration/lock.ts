@@ -7,47 +7,41 @@ import { z } from 'zod'
 import type { Settings } from '../settings.ts'
 import { OperatorError } from './errors.ts'
 
-const holder = z.object({ pid: z.number(), started: z.string() })
 const lockSchema = z.object({
   token: z.string(),
   host: z.string(),
   user: z.string(),
   phase: z.string(),
   since: z.string(),
-  holders: z.array(holder),
+  pid: z.number(),
+  started: z.string(),
 })
 type LockFile = z.output<typeof lockSchema>
 
-/** The variable by which `run` hands its lock to the phases that it starts. */
-export const lockVariable = 'MIGRATE_LOCK'
-
 /** One migration at a time per cluster. Two operators who do not know of each other are told of each other. */
 export interface Lock {
-  readonly token: string
   release(): void
 }
 
 /**
- * Takes the cluster's lock, or joins the one that the parent process holds.
+ * Takes the cluster's lock.
  * The lock of processes that are no longer there (killed, machine rebooted) is taken over.
- * @param inherited the token that the parent process gave, if any
  * @throws OperatorError naming who holds it, and since when
  */
-export function takeLock(settings: Settings, phase: string, now: () => Date, inherited: string | undefined): Lock {
+export function takeLock(settings: Settings, phase: string, now: () => Date): Lock {
   const path = join(settings.outputDir, `${settings.cluster}.lock`)
   mkdirSync(settings.outputDir, { recursive: true, mode: 0o700 })
-  const held = readLock(path)
-  if (held && held.token === inherited) return joinLock(path, held)
   const mine: LockFile = {
     token: randomUUID(),
     host: hostname(),
     user: userInfo().username,
     phase,
     since: now().toISOString(),
-    holders: [self()],
+    pid: process.pid,
+    started: startOf(process.pid) ?? 'unknown',
   }
   for (let attempt = 0; attempt < 5; attempt++) {
-    if (createExclusively(path, mine)) return { token: mine.token, release: () => releaseLock(path, mine.token) }
+    if (createExclusively(path, mine)) return { release: () => releaseLock(path, mine.token) }
     const other = readLock(path)
     if (other && isAlive(other)) throw lockedBy(other, path)
     setAside(path, other)
@@ -55,18 +49,6 @@ export function takeLock(settings: Settings, phase: string, now: () => Date, inh
   throw new OperatorError(`The lock ${path} changes hands all the time.`, {
     next: 'Look who else is migrating this cluster.',
   })
-}
-
-function joinLock(path: string, held: LockFile): Lock {
-  writeLock(path, { ...held, holders: [...held.holders, self()] })
-  return {
-    token: held.token,
-    release: () => {
-      const present = readLock(path)
-      if (present?.token !== held.token) return
-      writeLock(path, { ...present, holders: present.holders.filter(({ pid }) => pid !== process.pid) })
-    },
-  }
 }
 
 // A hard link appears whole or not at all, so that no reader ever sees an empty lock.
@@ -98,12 +80,6 @@ function setAside(path: string, stale: LockFile | null): void {
   else rmSync(aside, { force: true })
 }
 
-function writeLock(path: string, lock: LockFile): void {
-  const fresh = `${path}.${process.pid}`
-  writeFileSync(fresh, JSON.stringify(lock), { mode: 0o600 })
-  renameSync(fresh, path)
-}
-
 function releaseLock(path: string, token: string): void {
   if (readLock(path)?.token === token) rmSync(path, { force: true })
 }
@@ -119,11 +95,7 @@ function readLock(path: string): LockFile | null {
 function isAlive(lock: LockFile): boolean {
   // Of another host's processes nothing can be known from here.
   if (lock.host !== hostname()) return true
-  return lock.holders.some(({ pid, started }) => startOf(pid) === started)
-}
-
-function self(): z.output<typeof holder> {
-  return { pid: process.pid, started: startOf(process.pid) ?? 'unknown' }
+  return startOf(lock.pid) === lock.started
 }
 
 /** When a process was started, in whatever unit the system has: tells a process from a later one with the same id. */
@@ -141,10 +113,9 @@ export function startOf(pid: number): string | undefined {
 }
 
 function lockedBy(other: LockFile, path: string): OperatorError {
-  const pids = other.holders.map(({ pid }) => pid).join(', ')
   const elsewhere = other.host !== hostname()
   return new OperatorError(
-    `Another run holds the lock of this cluster: ${other.user}@${other.host}, process ${pids}, migrate:${other.phase}, since ${other.since}.`,
+    `Another run holds the lock of this cluster: ${other.user}@${other.host}, process ${other.pid}, migrate:${other.phase}, since ${other.since}.`,
     {
       means: 'Two migrations of one cluster at once would undo each other. Nothing was changed.',
       next: elsewhere

@@ -1,6 +1,5 @@
 import { openSync, writeSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { loadSettings, type Settings } from '../settings.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
@@ -9,12 +8,19 @@ import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
-import { type Lock, lockVariable, takeLock } from './lock.ts'
+import { type Lock, takeLock } from './lock.ts'
 import { type Flags, Migration } from './migration.ts'
 import { type Phase, phaseNamed, phases } from './phases.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
 
 type Body = (migration: Migration) => Promise<void>
+
+/** One phase as its script defines it: its name, its table of contents, and the flags of its own. */
+export interface PhaseScript {
+  readonly name: string
+  readonly body: Body
+  readonly flags: FlagKinds
+}
 
 /** What a phase needs of the process around it; passed in so that tests can stand in for it. */
 export interface Surroundings {
@@ -23,28 +29,38 @@ export interface Surroundings {
   clock: Clock
   exit: (code: number) => never
   console?: Console
+  /** Set when the chain already holds the cluster's lock. */
+  locked?: true
+}
+
+/** The process that a script is started in. */
+export const thisProcess: Surroundings = {
+  args: process.argv.slice(2),
+  environment: process.env,
+  clock: systemClock,
+  exit: process.exit,
 }
 
 /**
- * What every script of scripts/ calls: runs one phase of the current run and ends the process.
- * Exit codes: 0 done, 1 a check failed or an operator's error, 2 wrong usage or settings, 130 interrupted.
- * @param scriptUrl import.meta.url; the phase is named as the file
+ * What every script of scripts/ calls. Started as a program, the script runs its phase and ends the process:
+ * 0 done, 1 a check failed or an operator's error, 2 wrong usage or settings, 130 interrupted. Imported, it only defines it.
+ * @param name the phase's name, which is the file's
  * @param body the phase's table of contents
  * @param flags the phase's own command line flags
  */
-export async function phase(scriptUrl: string, body: Body, flags: FlagKinds = {}): Promise<never> {
-  const name = basename(fileURLToPath(scriptUrl)).replace(/\.[jt]s$/, '')
-  const surroundings = { args: process.argv.slice(2), environment: process.env, clock: systemClock, exit: process.exit }
-  return process.exit(await runPhase(name, body, surroundings, flags))
+export async function phase(name: string, body: Body, flags: FlagKinds = {}): Promise<PhaseScript> {
+  const script = { name, body, flags }
+  if (isProgram(name)) process.exit(await runPhase(script, thisProcess))
+  return script
 }
 
-/** As `phase`, returning the exit code. */
-export async function runPhase(
-  name: string,
-  body: Body,
-  surroundings: Surroundings,
-  own: FlagKinds = {},
-): Promise<number> {
+/** Whether the process was started as scripts/NAME.ts or dist/NAME.js. */
+export function isProgram(name: string): boolean {
+  return /^(.*)\.[jt]s$/.exec(basename(process.argv[1] ?? ''))?.[1] === name
+}
+
+/** Runs one phase and returns its exit code. */
+export async function runPhase({ name, body, flags: own }: PhaseScript, surroundings: Surroundings): Promise<number> {
   let console = surroundings.console ?? createConsole({ json: surroundings.args.includes('--json') })
   try {
     const known = phaseNamed(name)
@@ -76,10 +92,11 @@ class PhaseRun {
   }
 
   async run(body: Body): Promise<number> {
-    const recorded = this.#phase.changes !== null && !this.#dryRun
-    const lock = recorded ? this.#takeLock() : null
+    const changing = this.#phase.changes !== null && !this.#dryRun
+    const { clock, locked } = this.#surroundings
+    const lock = changing && !locked ? takeLock(this.#settings, this.#phase.name, clock.now) : null
     try {
-      const { journal, runFolder } = this.#openRun(recorded)
+      const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
       this.#verifyOrder(journal)
       return await this.#runIn(journal, runFolder, lock, body)
@@ -88,19 +105,14 @@ class PhaseRun {
     }
   }
 
-  #takeLock(): Lock {
-    const { clock, environment } = this.#surroundings
-    return takeLock(this.#settings, this.#phase.name, clock.now, environment[lockVariable])
-  }
-
-  #openRun(recorded: boolean): { journal: Journal; runFolder: string } {
+  #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const usable = current && !(recorded && Journal.inMemory(current.journalPath, now).ended) ? current : null
-    if (!recorded && (this.#dryRun || usable === null)) {
-      return { journal: Journal.inMemory(usable?.journalPath ?? null, now), runFolder: usable?.path ?? '' }
+    const underWay = current && changing && Journal.inMemory(current.journalPath, now).ended ? null : current
+    if (!changing && (this.#dryRun || !this.#phase.journaled || underWay === null)) {
+      return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
-    const run: RunFolder = usable ?? createRun(this.#settings, now)
+    const run: RunFolder = underWay ?? createRun(this.#settings, now)
     const journal = Journal.open(run.journalPath, now)
     verifySameMigration(this.#settings, journal, run)
     this.#console = bothConsoles(this.#console, logConsole(run))

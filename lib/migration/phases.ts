@@ -4,6 +4,8 @@ export interface Phase {
   readonly summary: string
   /** What it changes; null: nothing, so it takes no lock and needs no run. */
   readonly changes: string | null
+  /** Whether the run's journal tells of it, when a run is under way. */
+  readonly journaled: boolean
   /** The phase that must have been done before in the same run. */
   readonly after?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
@@ -14,30 +16,57 @@ export interface Phase {
 
 /** In the order of the evening. */
 export const phases: readonly Phase[] = [
-  { name: 'plan', summary: 'what is there, what will be lost, what will be preserved', changes: null },
-  { name: 'preflight', summary: 'every reason why tonight would fail, all at once', changes: null },
-  { name: 'backup', summary: 'everything that is needed to come back', changes: 'the backup folder', repeatable: true },
-  { name: 'drain', summary: 'quiet the cluster and empty the node', changes: 'the cluster', after: 'backup' },
-  { name: 'shutdown', summary: 'final snapshot, power off, proof', changes: 'the old machine', after: 'drain' },
+  {
+    name: 'plan',
+    summary: 'what is there, what will be lost, what will be preserved',
+    changes: null,
+    journaled: false,
+  },
+  { name: 'preflight', summary: 'every reason why tonight would fail, all at once', changes: null, journaled: true },
+  {
+    name: 'backup',
+    summary: 'everything that is needed to come back',
+    changes: 'the backup folder',
+    journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'drain',
+    summary: 'quiet the cluster and empty the node',
+    changes: 'the cluster',
+    journaled: true,
+    after: 'backup',
+  },
+  {
+    name: 'shutdown',
+    summary: 'final snapshot, power off, proof',
+    changes: 'the old machine',
+    journaled: true,
+    after: 'drain',
+  },
   {
     name: 'provision',
     summary: 'the new machine takes over the cluster',
     changes: 'the new machine',
+    journaled: true,
     after: 'shutdown',
   },
   {
     name: 'resume',
     summary: 'undo the drain, wait for convergence',
     changes: 'the cluster',
+    journaled: true,
     after: 'drain',
     undoes: 'drain',
   },
-  { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null },
+  { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]
 
-/** The chain of scenario A, after the reads that come before it. */
-export const chain: readonly string[] = ['preflight', 'backup', 'drain', 'shutdown', 'provision', 'resume', 'verify']
+/** Those that have no place in that order. */
+const anyTime: readonly Phase[] = [
+  { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+]
 
 export function phaseNamed(name: string): Phase | undefined {
-  return phases.find((phase) => phase.name === name)
+  return [...phases, ...anyTime].find((phase) => phase.name === name)
 }

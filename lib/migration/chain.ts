@@ -1,0 +1,75 @@
+import { loadSettings, type Settings } from '../settings.ts'
+import { parseFlags } from './command-line.ts'
+import { type Console, createConsole } from './console.ts'
+import { Journal } from './journal.ts'
+import { takeLock } from './lock.ts'
+import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
+import { createRun, currentRun } from './run-folder.ts'
+
+/** A place in the chain where the operator has something to do; `tell` says what. */
+export interface Pause {
+  readonly pauseBefore: string
+  readonly tell: (settings: Settings, console: Console) => void
+}
+
+/**
+ * Runs phases one after the other under one lock, and stops at the first that does not end well. Called again, it goes on:
+ * what this run has completed is passed over, except for the last, which looks anew.
+ * @param name the script's name; the chain runs only when the process was started as that
+ */
+export async function chain(name: string, links: readonly (PhaseScript | Pause)[]): Promise<void> {
+  if (isProgram(name)) process.exit(await runChain(name, links, thisProcess))
+}
+
+/** As `chain`, returning the exit code. */
+export async function runChain(
+  name: string,
+  links: readonly (PhaseScript | Pause)[],
+  surroundings: Surroundings,
+): Promise<number> {
+  let console = createConsole({ json: surroundings.args.includes('--json') })
+  try {
+    const flags = parseFlags(surroundings.args)
+    console = surroundings.console ?? createConsole(flags)
+    const settings = loadSettings(surroundings.environment)
+    if (flags['dry-run']) return await runLinks(links, settings, console, surroundings)
+    const lock = takeLock(settings, name, surroundings.clock.now)
+    try {
+      beginRun(settings, surroundings)
+      return await runLinks(links, settings, console, { ...surroundings, locked: true })
+    } finally {
+      lock.release()
+    }
+  } catch (error) {
+    return report(error, console)
+  }
+}
+
+async function runLinks(
+  links: readonly (PhaseScript | Pause)[],
+  settings: Settings,
+  console: Console,
+  surroundings: Surroundings,
+) {
+  const last = links.at(-1)
+  for (const link of links) {
+    if ('tell' in link) {
+      if (!isDone(link.pauseBefore, settings, surroundings)) link.tell(settings, console)
+      continue
+    }
+    if (link !== last && isDone(link.name, settings, surroundings)) continue
+    const code = await runPhase(link, surroundings)
+    if (code !== 0) return code
+  }
+  return 0
+}
+
+function beginRun(settings: Settings, { clock }: Surroundings): void {
+  const current = currentRun(settings)
+  if (current === null || Journal.inMemory(current.journalPath, clock.now).ended) createRun(settings, clock.now)
+}
+
+function isDone(name: string, settings: Settings, { clock }: Surroundings): boolean {
+  const current = currentRun(settings)
+  return current !== null && Journal.inMemory(current.journalPath, clock.now).phaseState(name) === 'done'
+}

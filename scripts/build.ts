@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+// Bundles every script into dist/, so that a task starts in a fraction of the time that the sources take.
+import { mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import writeFileAtomic from 'write-file-atomic'
+
+const scripts = dirname(fileURLToPath(import.meta.url))
+const dist = join(dirname(scripts), 'dist')
+
+const { outputFiles } = await build({
+  entryPoints: readdirSync(scripts)
+    .filter((name) => name.endsWith('.ts') && name !== 'build.ts')
+    .map((name) => join(scripts, name)),
+  outdir: dist,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  sourcemap: true,
+  logLevel: 'warning',
+  write: false,
+  // CommonJS packages inside of an ES module bundle ask for require.
+  banner: {
+    js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+  },
+})
+
+// Two tasks may build at once: every file appears whole, and a script only after the chunks that it imports.
+mkdirSync(join(dist, 'chunks'), { recursive: true })
+const chunksFirst = outputFiles.toSorted(
+  (a, b) => Number(b.path.includes('/chunks/')) - Number(a.path.includes('/chunks/')),
+)
+for (const { path, contents } of chunksFirst) await writeFileAtomic(path, Buffer.from(contents))
+await writeFileAtomic(join(dist, '.built'), '')
