@@ -1,0 +1,89 @@
+import pMap from 'p-map'
+import { z } from 'zod'
+import type { KubernetesApi } from '../kubernetes/api.ts'
+import type { Migration } from '../migration/migration.ts'
+import { type FluxObject, type FluxResource, readFlux, servedFluxKinds, suspensionOrder } from './flux.ts'
+
+/** What was done, for the journal and the summary. */
+export interface SuspendedGitOps {
+  installed: boolean
+  suspended: string[]
+  alreadySuspended: string[]
+  [field: string]: boolean | string[]
+}
+
+export const fluxUndoKind = 'flux-suspend'
+
+/** What the journal holds of a suspended object: where it is, and what `spec.suspend` was (null: it was not there). */
+export const fluxUndoSchema = z.object({
+  kind: z.literal(fluxUndoKind),
+  path: z.string(),
+  suspend: z.union([z.literal(false), z.null()]),
+})
+
+const concurrency = 8
+const stableReads = 5
+// A controller that died in the middle leaves its Reconciling condition behind for ever; after so many quiet reads it is taken for dead.
+const stableReadsWhileApplying = 60
+
+/**
+ * Suspends every object of Flux that is not suspended, parents before their children, for a parent that applies its manifests
+ * writes `suspend` of a child back. An apply that had begun before can still do so: what comes back is suspended again,
+ * until all has stayed suspended for five reads, a second apart.
+ */
+export async function suspendFlux(migration: Migration, api: KubernetesApi): Promise<SuspendedGitOps> {
+  const kinds = await servedFluxKinds(api)
+  if (kinds.length === 0) {
+    migration.console.info('Flux is not installed in this cluster: nothing to suspend.')
+    return { installed: false, suspended: [], alreadySuspended: [] }
+  }
+  const objects = await readFlux(api, kinds)
+  const running = objects.filter((object) => !object.suspended)
+  for (const group of suspensionOrder(running)) {
+    await pMap(group, (object) => suspendObject(migration, api, object), { concurrency })
+  }
+  await fluxStaysSuspended(migration, api, kinds)
+  return {
+    installed: true,
+    suspended: running.map((object) => object.key),
+    alreadySuspended: objects.filter((object) => object.suspended).map((object) => object.key),
+  }
+}
+
+async function suspendObject(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
+  await migration.change(`Suspend ${object.key}`, {
+    undo: { kind: fluxUndoKind, path: object.path, suspend: object.suspendField },
+    apply: async () => {
+      await api.mergePatch(object.path, { spec: { suspend: true } })
+    },
+  })
+}
+
+async function fluxStaysSuspended(
+  migration: Migration,
+  api: KubernetesApi,
+  kinds: readonly FluxResource[],
+): Promise<void> {
+  let quietReads = 0
+  await migration.wait({
+    name: 'Flux stays suspended',
+    timeoutSeconds: 180,
+    everyMs: 1000,
+    hint: 'Something un-suspends it: look for a parent (flux-operator, another Flux, Argo CD) that applies these objects, and suspend that first.',
+    probe: async () => {
+      const objects = await readFlux(api, kinds)
+      const running = objects.filter((object) => !object.suspended)
+      if (running.length > 0) {
+        quietReads = 0
+        if (!migration.dryRun) for (const object of running) await suspendObject(migration, api, object)
+        return { met: false, saw: `${running.map((object) => object.key).join(', ')} not suspended` }
+      }
+      quietReads++
+      const applying = objects.filter((object) => object.applying && object.role === 'applier')
+      const enough = applying.length > 0 ? stableReadsWhileApplying : stableReads
+      const busy = applying.length > 0 ? `; ${applying.map((object) => object.key).join(', ')} was still applying` : ''
+      const saw = `all ${objects.length} suspended on ${quietReads} reads in a row${busy}`
+      return quietReads >= enough ? { met: true, value: undefined, saw } : { met: false, saw }
+    },
+  })
+}

@@ -1,0 +1,83 @@
+import pMap from 'p-map'
+import { z } from 'zod'
+import type { Migration, Undone } from '../migration/migration.ts'
+import type { Settings } from '../settings.ts'
+import type { KubernetesApi } from './api.ts'
+import { type CronJob, fullName, type PersistentVolumeClaim } from './kinds.ts'
+import { claimsOfTemplate } from './workloads.ts'
+
+export const cronJobUndoKind = 'cronjob-suspend'
+
+/** What the journal holds of a CronJob: where it is, and what `spec.suspend` was. */
+export const cronJobUndoSchema = z.object({
+  kind: z.literal(cronJobUndoKind),
+  path: z.string(),
+  suspend: z.union([z.literal(false), z.null()]),
+})
+
+const concurrency = 8
+type Which = Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>
+
+/** CronJobs that would start pods beside the quieted workloads: those of the stateful namespaces, and those that mount their volumes. */
+export async function findCronJobs(api: KubernetesApi, settings: Which): Promise<CronJob[]> {
+  const [cronJobs, claims] = await Promise.all([
+    api.list<CronJob>('/apis/batch/v1/cronjobs'),
+    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+  ])
+  const classes = [...settings.localStorageClasses, ...settings.nfsStorageClasses]
+  const stateful = new Set(
+    claims.filter((claim) => classes.includes(claim.spec.storageClassName ?? '')).map((claim) => fullName(claim)),
+  )
+  return cronJobs.filter((cronJob) => {
+    const { namespace = '' } = cronJob.metadata
+    const mounted = claimsOfTemplate(cronJob.spec.jobTemplate?.spec?.template?.spec)
+    const concerned =
+      settings.statefulNamespaces.includes(namespace) || mounted.some((claim) => stateful.has(`${namespace}/${claim}`))
+    return concerned && cronJob.spec.suspend !== true
+  })
+}
+
+/** Suspends CronJobs, and names those whose Jobs run at this moment: a Job is not stopped by it. */
+export async function suspendCronJobs(
+  migration: Migration,
+  api: KubernetesApi,
+  cronJobs: readonly CronJob[],
+): Promise<string[]> {
+  await pMap(cronJobs, (cronJob) => suspendOne(migration, api, cronJob), { concurrency })
+  const running = cronJobs.filter((cronJob) => (cronJob.status?.active ?? []).length > 0)
+  for (const cronJob of running) {
+    const jobs = (cronJob.status?.active ?? []).map((job) => job.name).join(', ')
+    migration.console.warn(
+      `CronJob ${fullName(cronJob)} has a Job running: ${jobs}. It is evicted with the rest, and begins anew afterwards.`,
+    )
+  }
+  return cronJobs.map((cronJob) => fullName(cronJob))
+}
+
+/** Puts `spec.suspend` of one CronJob back as it was. */
+export async function undoCronJobSuspend(api: KubernetesApi, undo: unknown): Promise<Undone> {
+  const { path, suspend } = cronJobUndoSchema.parse(undo)
+  const object = await api.getOrNull<CronJob>(path)
+  if (!object) return 'conflict: it is not there any more'
+  if (object.spec.suspend !== true) return 'already'
+  await api.mergePatch(path, { spec: { suspend } })
+  return 'undone'
+}
+
+/** Resumes the CronJobs that we suspended. A schedule missed meanwhile starts at once if its startingDeadlineSeconds allows it. */
+export async function resumeCronJobs(migration: Migration, api: KubernetesApi): Promise<void> {
+  const changes = migration.journal.changes({ kind: cronJobUndoKind }).filter((change) => change.state !== 'undone')
+  await pMap(changes, (change) => migration.undo(change, () => undoCronJobSuspend(api, change.undo)), { concurrency })
+}
+
+async function suspendOne(migration: Migration, api: KubernetesApi, cronJob: CronJob): Promise<void> {
+  const path = `/apis/batch/v1/namespaces/${cronJob.metadata.namespace}/cronjobs/${cronJob.metadata.name}`
+  // suspend is never true here: those are not found in the first place.
+  const suspend = cronJob.spec.suspend === undefined ? null : false
+  await migration.change(`Suspend CronJob ${fullName(cronJob)}`, {
+    undo: { kind: cronJobUndoKind, path, suspend },
+    apply: async () => {
+      await api.mergePatch(path, { spec: { suspend: true } })
+    },
+  })
+}

@@ -1,0 +1,137 @@
+import type { KubernetesObject } from './api.ts'
+
+/** The fields of the built-in kinds that this program goes by, as the API writes them. */
+
+export interface LabelSelector {
+  matchLabels?: Record<string, string>
+  matchExpressions?: { key: string; operator: string; values?: string[] }[]
+}
+
+export interface Volume {
+  name: string
+  emptyDir?: unknown
+  persistentVolumeClaim?: { claimName: string }
+  ephemeral?: { volumeClaimTemplate?: { spec?: { storageClassName?: string } } }
+}
+
+export interface PodSpec {
+  nodeName?: string
+  nodeSelector?: Record<string, string>
+  volumes?: Volume[]
+  terminationGracePeriodSeconds?: number
+}
+
+export interface Pod extends KubernetesObject {
+  spec: PodSpec
+  status: {
+    phase?: string
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
+    containerStatuses?: {
+      name: string
+      ready: boolean
+      restartCount: number
+      state?: Record<string, { reason?: string }>
+    }[]
+  }
+}
+
+export interface Workload extends KubernetesObject {
+  spec: {
+    replicas?: number
+    selector?: LabelSelector
+    template?: { metadata?: { labels?: Record<string, string> }; spec: PodSpec }
+    volumeClaimTemplates?: { metadata: { name: string }; spec?: { storageClassName?: string } }[]
+  }
+  status?: {
+    replicas?: number
+    readyReplicas?: number
+    desiredNumberScheduled?: number
+    numberReady?: number
+    observedGeneration?: number
+  }
+}
+
+export interface CronJob extends KubernetesObject {
+  spec: { suspend?: boolean; schedule: string; jobTemplate?: { spec?: { template?: { spec?: PodSpec } } } }
+  status?: { active?: { name: string }[] }
+}
+
+export interface Node extends KubernetesObject {
+  spec: { unschedulable?: boolean; taints?: { key: string; effect: string }[] }
+  status?: {
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
+    addresses?: { type: string; address: string }[]
+    nodeInfo?: { kubeletVersion: string; osImage: string }
+    capacity?: Record<string, string>
+  }
+}
+
+export interface PodDisruptionBudget extends KubernetesObject {
+  spec: {
+    selector?: LabelSelector
+    minAvailable?: number | string
+    maxUnavailable?: number | string
+    unhealthyPodEvictionPolicy?: string
+  }
+  status?: {
+    disruptionsAllowed?: number
+    currentHealthy?: number
+    desiredHealthy?: number
+    expectedPods?: number
+    observedGeneration?: number
+  }
+}
+
+export interface PersistentVolumeClaim extends KubernetesObject {
+  spec: { storageClassName?: string; volumeName?: string; resources?: { requests?: { storage?: string } } }
+  status?: { phase?: string; capacity?: { storage?: string } }
+}
+
+export interface PersistentVolume extends KubernetesObject {
+  spec: {
+    storageClassName?: string
+    capacity?: { storage?: string }
+    claimRef?: { namespace: string; name: string }
+    nfs?: { server: string; path: string }
+    local?: { path: string }
+    hostPath?: { path: string }
+  }
+  status?: { phase?: string }
+}
+
+/** Whether a selector of the API selects these labels. An absent selector selects nothing, an empty one everything (policy/v1). */
+export function selects(selector: LabelSelector | undefined, labels: Record<string, string> = {}): boolean {
+  if (!selector) return false
+  const byLabels = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+  return byLabels && (selector.matchExpressions ?? []).every((expression) => meets(expression, labels))
+}
+
+function meets(
+  { key, operator, values = [] }: { key: string; operator: string; values?: string[] },
+  labels: Record<string, string>,
+): boolean {
+  const value = labels[key]
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value)
+    case 'NotIn':
+      return value === undefined || !values.includes(value)
+    case 'Exists':
+      return value !== undefined
+    case 'DoesNotExist':
+      return value === undefined
+    default:
+      return false
+  }
+}
+
+/** `namespace/name`, as operators write it. */
+export function fullName(object: KubernetesObject): string {
+  const { namespace, name } = object.metadata
+  return namespace === undefined ? name : `${namespace}/${name}`
+}
+
+/** The one owner that controls the object, if any. */
+export function controllerOf(object: KubernetesObject) {
+  return object.metadata.ownerReferences?.find((owner) => owner.controller === true)
+}

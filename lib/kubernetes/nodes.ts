@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { OperatorError } from '../migration/errors.ts'
+import type { Migration, Undone } from '../migration/migration.ts'
+import type { KubernetesApi } from './api.ts'
+import type { Node } from './kinds.ts'
+
+export const cordonUndoKind = 'cordon'
+
+/** What the journal holds of a node that we cordoned. One that was cordoned before us has no such record, and stays cordoned. */
+export const cordonUndoSchema = z.object({ kind: z.literal(cordonUndoKind), node: z.string() })
+
+/** Every Node of the cluster, Liqo's virtual ones included. */
+export async function listNodes(api: KubernetesApi): Promise<Node[]> {
+  return api.list<Node>('/api/v1/nodes')
+}
+
+/** @throws OperatorError when there is no such Node, or when it is not one that can be drained */
+export async function getNode(api: KubernetesApi, name: string): Promise<Node> {
+  const node = await api.getOrNull<Node>(nodePath(name))
+  if (!node) {
+    const names = (await listNodes(api)).map((each) => each.metadata.name)
+    throw new OperatorError(`There is no Node ${name} in this cluster.`, {
+      means: `Its Nodes are: ${names.join(', ') || 'none'}.`,
+      next: 'Correct NODE_NAME.',
+    })
+  }
+  if (isVirtual(node)) {
+    throw new OperatorError(`Node ${name} is a virtual node of Liqo: another cluster, not a machine of this one.`, {
+      next: 'Set NODE_NAME to the control plane node.',
+    })
+  }
+  return node
+}
+
+export function isNodeReady(node: Node): boolean {
+  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
+}
+
+export function isVirtual(node: Node): boolean {
+  return node.metadata.labels?.['liqo.io/type'] === 'virtual-node'
+}
+
+/** Nodes other than this one where an evicted pod without special tolerations could go. */
+export function otherHomes(nodes: readonly Node[], name: string): Node[] {
+  return nodes.filter(
+    (node) =>
+      node.metadata.name !== name &&
+      !isVirtual(node) &&
+      isNodeReady(node) &&
+      node.spec.unschedulable !== true &&
+      !(node.spec.taints ?? []).some(({ effect }) => effect === 'NoSchedule' || effect === 'NoExecute'),
+  )
+}
+
+/** Marks the node unschedulable, unless it is: then that is how it was found, and how it will be left. */
+export async function cordon(
+  migration: Migration,
+  api: KubernetesApi,
+  name: string,
+): Promise<'cordoned' | 'was cordoned'> {
+  const node = await getNode(api, name)
+  if (node.spec.unschedulable === true) {
+    const ours = migration.journal.changes({ kind: cordonUndoKind }).some((change) => change.state !== 'undone')
+    if (!ours) migration.console.info(`Node ${name} was cordoned already: resume will leave it so.`)
+    return 'was cordoned'
+  }
+  await migration.change(`Cordon Node ${name}`, {
+    undo: { kind: cordonUndoKind, node: name },
+    apply: async () => {
+      await api.mergePatch(nodePath(name), { spec: { unschedulable: true } })
+    },
+  })
+  return 'cordoned'
+}
+
+/** Makes a node that we cordoned schedulable again. */
+export async function undoCordon(api: KubernetesApi, undo: unknown): Promise<Undone> {
+  const { node: name } = cordonUndoSchema.parse(undo)
+  const node = await api.getOrNull<Node>(nodePath(name))
+  if (!node) return `conflict: there is no Node ${name} any more`
+  if (node.spec.unschedulable !== true) return 'already'
+  await api.mergePatch(nodePath(name), { spec: { unschedulable: null } })
+  return 'undone'
+}
+
+/** Uncordons what the journal says we cordoned. */
+export async function uncordon(migration: Migration, api: KubernetesApi): Promise<void> {
+  for (const change of migration.journal.changes({ kind: cordonUndoKind })) {
+    await migration.undo(change, () => undoCordon(api, change.undo))
+  }
+}
+
+function nodePath(name: string): string {
+  return `/api/v1/nodes/${name}`
+}

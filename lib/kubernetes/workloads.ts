@@ -1,0 +1,117 @@
+import type { Settings } from '../settings.ts'
+import type { KubernetesApi } from './api.ts'
+import { controllerOf, fullName, type PersistentVolumeClaim, type PodSpec, type Workload } from './kinds.ts'
+
+/** A kind whose replicas can be set, and where it is served. */
+export interface ScalableKind {
+  readonly kind: string
+  readonly apiVersion: string
+  readonly collection: string
+}
+
+/** A ReplicaSet or ReplicationController counts only if nothing controls it: a Deployment's own is scaled by its Deployment. */
+const scalableKinds: readonly ScalableKind[] = [
+  { kind: 'Deployment', apiVersion: 'apps/v1', collection: 'deployments' },
+  { kind: 'StatefulSet', apiVersion: 'apps/v1', collection: 'statefulsets' },
+  { kind: 'ReplicaSet', apiVersion: 'apps/v1', collection: 'replicasets' },
+  { kind: 'ReplicationController', apiVersion: 'v1', collection: 'replicationcontrollers' },
+]
+
+export type StorageFate = 'local' | 'nfs'
+
+/** A workload with replicas, as it is now, and why it has to be quiet. */
+export interface ScalableWorkload {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly path: string
+  readonly replicas: number
+  /** claims that it mounts, by name */
+  readonly claims: readonly string[]
+  /** the custom resource (its operator) that would scale it back, as `Kind name`; null if nobody does */
+  readonly operatedBy: string | null
+  readonly object: Workload
+}
+
+export interface StatefulWorkload extends ScalableWorkload {
+  readonly reason: string
+}
+
+/** Every workload of the cluster that has replicas of its own. */
+export async function listScalable(api: KubernetesApi): Promise<ScalableWorkload[]> {
+  const lists = await Promise.all(
+    scalableKinds.map(async (kind) => {
+      const root = kind.apiVersion === 'v1' ? '/api/v1' : `/apis/${kind.apiVersion}`
+      const objects = await api.list<Workload>(`${root}/${kind.collection}`)
+      return objects.flatMap((object) => scalable(kind, root, object) ?? [])
+    }),
+  )
+  return lists.flat()
+}
+
+/**
+ * What has to be at rest before the state is copied and the machine goes: all of the namespaces in STATEFUL_NAMESPACES, and whoever
+ * mounts a volume of a local or NFS class, wherever it is. Those at zero already are not listed: there is nothing to change.
+ */
+export async function findStateful(
+  api: KubernetesApi,
+  settings: Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>,
+): Promise<StatefulWorkload[]> {
+  const [workloads, claims] = await Promise.all([
+    listScalable(api),
+    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+  ])
+  const classes = new Map(claims.map((claim) => [fullName(claim), claim.spec.storageClassName ?? '']))
+  return workloads.flatMap((workload) => {
+    const reason = whyStateful(workload, classes, settings)
+    return reason !== null && workload.replicas > 0 ? [{ ...workload, reason }] : []
+  })
+}
+
+function scalable(kind: ScalableKind, root: string, object: Workload): ScalableWorkload | null {
+  const { namespace = '', name, uid = '' } = object.metadata
+  const owner = controllerOf(object)
+  if (owner?.apiVersion.startsWith('apps/')) return null
+  return {
+    kind: kind.kind,
+    namespace,
+    name,
+    uid,
+    path: `${root}/namespaces/${namespace}/${kind.collection}/${name}`,
+    replicas: object.spec.replicas ?? 1,
+    claims: claimsOf(object),
+    operatedBy: owner ? `${owner.kind} ${owner.name}` : null,
+    object,
+  }
+}
+
+/** Claims that a pod template names, and the ones that a StatefulSet makes of its templates: TEMPLATE-NAME-ORDINAL. */
+function claimsOf(object: Workload): string[] {
+  const named = claimsOfTemplate(object.spec.template?.spec)
+  const made = (object.spec.volumeClaimTemplates ?? []).flatMap((template) =>
+    Array.from(
+      { length: object.spec.replicas ?? 1 },
+      (_, ordinal) => `${template.metadata.name}-${object.metadata.name}-${ordinal}`,
+    ),
+  )
+  return [...named, ...made]
+}
+
+export function claimsOfTemplate(template: PodSpec | undefined): string[] {
+  return (template?.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? [])
+}
+
+function whyStateful(
+  workload: ScalableWorkload,
+  classes: ReadonlyMap<string, string>,
+  settings: Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>,
+): string | null {
+  for (const claim of workload.claims) {
+    const storageClass = classes.get(`${workload.namespace}/${claim}`)
+    if (storageClass === undefined) continue
+    if (settings.localStorageClasses.includes(storageClass)) return `mounts ${claim} (${storageClass}, local)`
+    if (settings.nfsStorageClasses.includes(storageClass)) return `mounts ${claim} (${storageClass}, NFS)`
+  }
+  return settings.statefulNamespaces.includes(workload.namespace) ? `namespace ${workload.namespace}` : null
+}
