@@ -43,7 +43,8 @@ const manifestSchema = z.object({
   createdAt: z.iso.datetime(),
   recipients: z.array(z.string()),
   files: z.array(fileEntry),
-  resources: z.array(z.object({ ...resourceName, count: size, path: archivePath })),
+  /** without a path: there were none, and so there is no file */
+  resources: z.array(z.object({ ...resourceName, count: size, path: archivePath.optional() })),
   unreadable: z.array(z.object({ ...resourceName, reason: z.string() })),
   identity: z.object({ kubeSystemUid: z.string().optional(), etcdClusterId: z.string().optional() }),
   versions: z.object({
