@@ -4,7 +4,7 @@ import { build, cachedPath } from './binaries/build.ts'
 import { type BinaryName, binaryNames, catalogue, type Tool } from './binaries/catalogue.ts'
 import { cacheFolder, type Environment, type Found, find } from './binaries/find.ts'
 import { type LockHolder, waitForLock } from './file-lock.ts'
-import type { Progress } from './project.ts'
+import type { Progress } from './progress.ts'
 
 export type { BinaryName } from './binaries/catalogue.ts'
 

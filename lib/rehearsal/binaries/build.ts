@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSyn
 import { basename, dirname, join } from 'node:path'
 import pMap from 'p-map'
 import { OperatorError } from '../../migration/errors.ts'
-import type { Progress } from '../project.ts'
+import type { Progress } from '../progress.ts'
 import type { BinaryName, Tool } from './catalogue.ts'
 import type { Environment } from './find.ts'
 import { runTool } from './run-tool.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
-import { projectRoot } from '../project.ts'
+import { projectFolder } from '../../settings.ts'
 
 export const binaryNames = [
   'etcd',
@@ -52,7 +52,7 @@ const task = { version: '3.54.0' } as const
 const stripped = ['-s', '-w']
 
 /** The pinned programs of the given names, in the catalogue's order. For the practice machine its sources are read. */
-export function catalogue(names: readonly BinaryName[] = binaryNames, root = projectRoot()): Tool[] {
+export function catalogue(names: readonly BinaryName[] = binaryNames, root = projectFolder): Tool[] {
   const pinned = join(root, 'lib/rehearsal/binaries')
   const tools: Record<BinaryName, () => Tool> = {
     etcd: () => etcdTool(join(pinned, 'etcd')),
