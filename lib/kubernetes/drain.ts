@@ -148,7 +148,9 @@ function resolve(
   const byUid = new Map(workloads.map((workload) => [workload.uid, workload]))
   const scalableOf = (pod: Pod) => byUid.get(ownerOf(pod, replicaSets)?.uid ?? '')
   // With another home, replacements become ready there and the budget lets the next one go: that is what budgets are for.
-  const found = blockers.filter((blocker) => blocker.hopeless).map((blocker) => ({ blocker, owners: blocker.pods.map(scalableOf) }))
+  const found = blockers
+    .filter((blocker) => blocker.hopeless)
+    .map((blocker) => ({ blocker, owners: blocker.pods.map(scalableOf) }))
   const solvable = found.filter(({ owners }) => owners.every((owner) => owner !== undefined))
   const toScaleDown = new Map<string, StatefulWorkload>()
   for (const { blocker, owners } of solvable) {

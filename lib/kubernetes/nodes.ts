@@ -90,6 +90,38 @@ export async function uncordon(migration: Migration, api: KubernetesApi): Promis
   }
 }
 
+/** Waits until the API server answers that it is ready. */
+export async function apiIsUp(migration: Migration, api: KubernetesApi): Promise<void> {
+  await migration.wait({
+    name: `the API at ${api.server} is ready`,
+    timeoutSeconds: migration.settings.apiTimeout,
+    everyMs: 1000,
+    hint: 'Is the new machine provisioned, and does the kubeconfig point to it? task talos:kubeconfig',
+    probe: async () => {
+      const answer = (await api.raw('/readyz')).toString('utf8')
+      return answer === 'ok' ? { met: true, value: undefined } : { met: false, saw: answer }
+    },
+  })
+}
+
+/** Waits until the node's kubelet reports it ready to this API server. */
+export async function nodeIsReady(migration: Migration, api: KubernetesApi, name: string): Promise<void> {
+  await migration.wait({
+    name: `Node ${name} is Ready`,
+    timeoutSeconds: migration.settings.apiTimeout,
+    everyMs: 1000,
+    hint: `Look at why: kubectl describe node ${name}; talosctl service kubelet. Another name than before? Pin machine.network.hostname.`,
+    probe: async () => {
+      const node = await api.getOrNull<Node>(nodePath(name))
+      if (!node) return { met: false, saw: 'no such Node yet' }
+      const ready = node.status?.conditions?.find(({ type }) => type === 'Ready')
+      return ready?.status === 'True'
+        ? { met: true, value: undefined }
+        : { met: false, saw: ready?.message ?? 'its kubelet has not reported yet' }
+    },
+  })
+}
+
 function nodePath(name: string): string {
   return `/api/v1/nodes/${name}`
 }

@@ -1,3 +1,4 @@
+import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'
 import { controllerOf, fullName, type PersistentVolumeClaim, type PodSpec, type Workload } from './kinds.ts'
@@ -67,6 +68,17 @@ export async function findStateful(
     const reason = whyStateful(workload, classes, settings)
     return reason !== null && workload.replicas > 0 ? [{ ...workload, reason }] : []
   })
+}
+
+/** Shows what is going to be quieted, with its replicas and why. */
+export function showStateful({ console }: Migration, workloads: readonly StatefulWorkload[]): void {
+  if (workloads.length === 0) return console.info('No stateful workload is running: nothing to scale down.')
+  const rows = workloads.map((workload) => [
+    `${workload.kind} ${workload.namespace}/${workload.name}`,
+    String(workload.replicas),
+    workload.reason,
+  ])
+  console.table('Stateful workloads, scaled to 0', ['workload', 'replicas', 'why'], rows)
 }
 
 function scalable(kind: ScalableKind, root: string, object: Workload): ScalableWorkload | null {

@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import type { Migration } from '../migration/migration.ts'
+import type { KubernetesApi } from './api.ts'
+import { fullName, type Workload } from './kinds.ts'
+import { isFinished, isReady, listPods, ownerOf, whyNotReady } from './pods.ts'
+
+const factName = 'unready-workloads'
+
+/** How many of a workload's pods are wanted, and how many are ready. */
+export interface Readiness {
+  readonly key: string
+  readonly uid: string
+  readonly wanted: number
+  readonly ready: number
+  readonly observed: boolean
+}
+
+/** The readiness of every Deployment, StatefulSet and DaemonSet. */
+export async function readReadiness(api: KubernetesApi): Promise<Readiness[]> {
+  const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' }
+  const lists = await Promise.all(
+    Object.entries(kinds).map(async ([kind, collection]) =>
+      (await api.list<Workload>(`/apis/apps/v1/${collection}`)).map((workload) => readinessOf(kind, workload)),
+    ),
+  )
+  return lists.flat()
+}
+
+/** What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+export async function rememberUnready(migration: Migration, api: KubernetesApi): Promise<void> {
+  if (migration.recall(factName, z.array(z.string())) !== undefined) return
+  const unready = (await readReadiness(api)).filter((each) => each.ready < each.wanted).map((each) => each.key)
+  migration.remember(factName, unready)
+  if (unready.length > 0) migration.console.warn(`Not ready already before the drain: ${unready.join(', ')}`)
+}
+
+/**
+ * Waits until every workload has the pods that it wants, apart from those that were not ready before the drain.
+ * @throws OperatorError after CONVERGE_TIMEOUT, naming a workload that is not ready and what its pod says
+ */
+export async function workloadsAreReady(migration: Migration, api: KubernetesApi): Promise<{ ready: number }> {
+  const before = new Set(migration.recall(factName, z.array(z.string())) ?? [])
+  const ready = await migration.wait({
+    name: 'the workloads are ready',
+    timeoutSeconds: migration.settings.convergeTimeout,
+    everyMs: 1000,
+    hint: 'What is ready goes on working. Look at the rest, then run this again: kubectl get pods -A; kubectl describe pod',
+    probe: async () => {
+      const all = (await readReadiness(api)).filter((each) => !before.has(each.key))
+      const waiting = all.filter((each) => !each.observed || each.ready < each.wanted)
+      if (waiting.length === 0) return { met: true, value: all.length }
+      const reasons = await whyWaiting(api, waiting.slice(0, 3))
+      return { met: false, saw: `${all.length - waiting.length} of ${all.length} ready; ${reasons.join('; ')}` }
+    },
+  })
+  return { ready: ready ?? 0 }
+}
+
+function readinessOf(kind: string, workload: Workload): Readiness {
+  const { status, spec, metadata } = workload
+  const isDaemonSet = kind === 'DaemonSet'
+  return {
+    key: `${kind} ${fullName(workload)}`,
+    uid: metadata.uid ?? '',
+    wanted: isDaemonSet ? (status?.desiredNumberScheduled ?? 0) : (spec.replicas ?? 1),
+    ready: isDaemonSet ? (status?.numberReady ?? 0) : (status?.readyReplicas ?? 0),
+    observed: status?.observedGeneration === undefined || status.observedGeneration === metadata.generation,
+  }
+}
+
+async function whyWaiting(api: KubernetesApi, waiting: readonly Readiness[]): Promise<string[]> {
+  const [pods, replicaSets] = await Promise.all([listPods(api), api.list<Workload>('/apis/apps/v1/replicasets')])
+  return waiting.map((each) => {
+    const pod = pods.find(
+      (candidate) => !isFinished(candidate) && !isReady(candidate) && ownerOf(candidate, replicaSets)?.uid === each.uid,
+    )
+    const why = pod ? `${pod.metadata.name}: ${whyNotReady(pod)}` : 'no pod yet'
+    return `${each.key} has ${each.ready} of ${each.wanted} (${why})`
+  })
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+import { suspendArgoCd } from '../lib/gitops/suspend-argocd.ts'
+import { suspendFlux } from '../lib/gitops/suspend-flux.ts'
+import { KubernetesApi } from '../lib/kubernetes/api.ts'
+import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
+import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
+import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
+import { findOperated, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { rememberUnready } from '../lib/kubernetes/readiness.ts'
+import { scaleDown } from '../lib/kubernetes/scale.ts'
+import { findStateful, showStateful } from '../lib/kubernetes/workloads.ts'
+import { phase } from '../lib/migration/phase.ts'
+
+export default await phase(
+  'drain',
+  async (migration) => {
+    const { settings } = migration
+    const { nodeName } = settings
+    const force = migration.flags.force === true
+    const api = await KubernetesApi.fromFile(settings.kubeconfig)
+
+    await migration.step('Look at what the drain will meet', async () => {
+      await getNode(api, nodeName)
+      const stateful = await findStateful(api, settings)
+      const outlook = await lookAhead(api, nodeName, { force, scaledDown: stateful })
+      await rememberUnready(migration, api)
+      showStateful(migration, stateful)
+      showOutlook(migration, outlook)
+      refuseUnmanaged(outlook)
+    })
+
+    // GitOps first: it would bring back within a minute whatever is scaled down below.
+    await migration.step('Suspend Flux', () => suspendFlux(migration, api))
+    await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
+    await migration.step('Pause operators', async () => pauseOperators(migration, api, await findOperated(api)))
+
+    await migration.step('Suspend CronJobs', async () =>
+      suspendCronJobs(migration, api, await findCronJobs(api, settings)),
+    )
+    await migration.step('Scale down stateful workloads', async () =>
+      scaleDown(migration, api, await findStateful(api, settings)),
+    )
+
+    await migration.step(`Cordon ${nodeName}`, () => cordon(migration, api, nodeName))
+    await migration.step('Scale down what its budget would keep here for ever', async () => {
+      const stateful = migration.dryRun ? await findStateful(api, settings) : []
+      const { toScaleDown } = await lookAhead(api, nodeName, { force, scaledDown: stateful })
+      await scaleDown(migration, api, toScaleDown)
+    })
+    await migration.step(`Drain ${nodeName}`, async () =>
+      drain(migration, api, await lookAhead(api, nodeName, { force })),
+    )
+    api.close()
+  },
+  { force: 'boolean' },
+)

@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
+import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
+import { KubernetesApi } from '../lib/kubernetes/api.ts'
+import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
+import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
+import { resumeOperators } from '../lib/kubernetes/operators.ts'
+import { workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { scaleBack } from '../lib/kubernetes/scale.ts'
+import { phase } from '../lib/migration/phase.ts'
+
+export default await phase('resume', async (migration) => {
+  const { nodeName, kubeconfig } = migration.settings
+  const api = await KubernetesApi.fromFile(kubeconfig)
+
+  await migration.step('Wait for the API', () => apiIsUp(migration, api))
+  await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
+  await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
+
+  // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
+  await migration.step('Scale stateful workloads back', () => scaleBack(migration, api))
+  await migration.step('Resume CronJobs', () => resumeCronJobs(migration, api))
+  await migration.step('Resume operators', () => resumeOperators(migration, api))
+  await migration.step('Resume Argo CD', () => resumeArgoCd(migration, api))
+  await migration.step('Resume Flux', () => resumeFlux(migration, api))
+
+  await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+  await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+  await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+  api.close()
+})
