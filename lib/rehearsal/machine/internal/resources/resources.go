@@ -5,9 +5,8 @@ import (
 	"context"
 
 	"github.com/cosi-project/runtime/api/v1alpha1"
+	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/cosi-project/runtime/pkg/state"
-	"github.com/cosi-project/runtime/pkg/state/impl/inmem"
-	"github.com/cosi-project/runtime/pkg/state/impl/namespaced"
 	"github.com/cosi-project/runtime/pkg/state/protobuf/server"
 	"google.golang.org/grpc"
 
@@ -15,10 +14,51 @@ import (
 )
 
 // Register adds the State service to the server, and keeps its resources in step with the machine until ctx ends.
-func Register(_ context.Context, registrar *grpc.Server, _ facts.Machine) error {
-	resources := state.WrapCore(namespaced.NewState(inmem.Build))
+func Register(ctx context.Context, registrar *grpc.Server, m facts.Machine) error {
+	resources, err := newState(ctx)
+	if err != nil {
+		return err
+	}
 
-	v1alpha1.RegisterStateServer(registrar, server.NewState(resources))
+	projection := projection{state: resources, owned: map[string]resource.Resource{}}
+
+	// the first answer must already be a whole one
+	changed := m.Changed()
+	if err = projection.update(ctx, everything(m, nodeView{})); err != nil {
+		return err
+	}
+
+	views := watchNode(ctx, m)
+
+	go func() {
+		view := nodeView{}
+
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+				changed = m.Changed()
+			case view = <-views:
+			}
+
+			// the in-memory state fails only when ctx has ended
+			_ = projection.update(ctx, everything(m, view))
+		}
+	}()
+
+	v1alpha1.RegisterStateServer(registrar, server.NewState(state.WrapCore(state.Filter(resources, readable(resources)))))
 
 	return nil
+}
+
+// everything is the whole of the machine as resources.
+func everything(m facts.Machine, view nodeView) []resource.Resource {
+	all := hardwareResources(m)
+	all = append(all, diskResources(m)...)
+	all = append(all, networkResources(m)...)
+	all = append(all, runtimeResources(m, view)...)
+	all = append(all, clusterResources(m)...)
+
+	return append(all, kubernetesResources(m, view)...)
 }
