@@ -62,7 +62,9 @@ export class Migration {
    * @param fn its result is journaled in plain: JSON, no secrets
    * @throws whatever fn throws, after journaling it
    */
-  async step<T extends Json | undefined | undefined>(title: string, fn: () => Promise<T>): Promise<T> {
+  step(title: string, fn: () => Promise<void>): Promise<void>
+  step<T extends Json | undefined>(title: string, fn: () => Promise<T>): Promise<T>
+  async step<T extends Json | undefined>(title: string, fn: () => Promise<T>): Promise<T> {
     this.#interrupt.check(title)
     const done = this.journal.doneStep(this.phase, title)
     if (done) {
@@ -190,6 +192,6 @@ export class Migration {
   }
 }
 
-function resultOf(result: Json | undefined | undefined): { result?: Json } {
+function resultOf(result: Json | undefined): { result?: Json } {
   return result === undefined || result === null ? {} : { result: result as Json }
 }

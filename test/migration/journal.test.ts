@@ -1,0 +1,77 @@
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { Journal } from '../../lib/migration/journal.ts'
+import { newFolder } from './run-in-folder.ts'
+
+const now = () => new Date()
+const scale = { phase: 'drain', step: 'Scale down', what: 'scale plex to 0', undo: { kind: 'scale', replicas: 3 } }
+
+test('what was appended is there when the journal is opened again', (t) => {
+  const path = join(newFolder(), 'journal.jsonl')
+  const journal = Journal.open(path, now)
+  journal.append({ type: 'phase', phase: 'drain', state: 'begin' })
+  journal.beginChange(scale)
+  journal.close()
+  const again = Journal.open(path, now)
+  t.is(again.phaseState('drain'), 'begun')
+  t.deepEqual(again.changes(), [{ id: 1, ...scale, state: 'begun' }])
+})
+
+test('the line is on the disk before append returns', (t) => {
+  const path = join(newFolder(), 'journal.jsonl')
+  const journal = Journal.open(path, now)
+  journal.beginChange(scale)
+  t.regex(readFileSync(path, 'utf8'), /scale plex to 0.*\n$/)
+})
+
+test('a journal torn at any byte of its last line opens, keeps the lines before, and takes new ones', (t) => {
+  const path = join(newFolder(), 'journal.jsonl')
+  const journal = Journal.open(path, now)
+  journal.append({ type: 'phase', phase: 'drain', state: 'begin' })
+  const whole = readFileSync(path, 'utf8').length
+  journal.beginChange(scale)
+  journal.close()
+  const text = readFileSync(path, 'utf8')
+  for (let length = whole; length < text.length - 1; length++) {
+    writeFileSync(path, text.slice(0, length))
+    const torn = Journal.open(path, now)
+    t.is(torn.phaseState('drain'), 'begun')
+    torn.append({ type: 'fact', phase: 'drain', name: 'after', fact: length })
+    torn.close()
+    t.is(Journal.inMemory(path, now).fact('after'), length)
+  }
+})
+
+test('a line that is no record is passed over', (t) => {
+  const path = join(newFolder(), 'journal.jsonl')
+  appendFileSync(path, '{"type":"phase"}\nnonsense\n{"at":"x","type":"fact","phase":"a","name":"b","fact":1}\n')
+  t.is(Journal.open(path, now).fact('b'), 1)
+})
+
+test('a change that was undone no longer stands, and a new one of the same description gets an id of its own', (t) => {
+  const journal = Journal.inMemory(null, now)
+  const id = journal.beginChange(scale)
+  t.is(journal.standingChange(scale.what)?.id, id)
+  journal.append({ type: 'outcome', id, state: 'undone' })
+  t.is(journal.standingChange(scale.what), undefined)
+  t.is(journal.beginChange(scale), id + 1)
+})
+
+test('a step is done only since its phase was last begun anew', (t) => {
+  const journal = Journal.inMemory(null, now)
+  journal.append({ type: 'phase', phase: 'backup', state: 'begin' })
+  journal.append({ type: 'step', phase: 'backup', step: 'Snapshot', state: 'done', result: 'file' })
+  journal.append({ type: 'phase', phase: 'backup', state: 'resume' })
+  t.deepEqual(journal.doneStep('backup', 'Snapshot'), { result: 'file' })
+  journal.append({ type: 'phase', phase: 'backup', state: 'begin' })
+  t.is(journal.doneStep('backup', 'Snapshot'), undefined)
+})
+
+test('a journal in memory writes nothing', (t) => {
+  const path = join(newFolder(), 'journal.jsonl')
+  Journal.open(path, now).append({ type: 'end' })
+  const before = readFileSync(path, 'utf8')
+  Journal.inMemory(path, now).append({ type: 'end' })
+  t.is(readFileSync(path, 'utf8'), before)
+})
