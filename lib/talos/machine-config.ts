@@ -127,7 +127,7 @@ export async function readControlPlaneConfig(path: string): Promise<MachineConfi
 
 /** The config that a machine runs on at this moment, with all its documents: `talosctl get machineconfig v1alpha1`. */
 export async function liveMachineConfig(talosctl: Talosctl, target: Target): Promise<Buffer> {
-  const found = await talosctl.resources(target, 'machineconfig', z.string(), 'v1alpha1')
+  const found = await talosctl.resources(target, 'machineconfig', z.string(), { id: 'v1alpha1' })
   const text = found[0]?.spec
   if (text) return Buffer.from(text)
   throw new OperatorError(`The machine at ${target.address} has no machine config.`, {

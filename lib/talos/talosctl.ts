@@ -110,13 +110,25 @@ export class Talosctl {
    * Reads COSI resources: `talosctl get TYPE [ID] -o json`.
    * @param schema of the resource's spec
    */
-  async resources<T>(target: Target, type: string, schema: z.ZodType<T>, id?: string): Promise<TalosResource<T>[]> {
-    const { stdout } = await this.run(target, ['get', type, ...(id ? [id] : []), '--output', 'json'])
+  async resources<T>(
+    target: Target,
+    type: string,
+    schema: z.ZodType<T>,
+    options: { id?: string; deadline?: number } = {},
+  ): Promise<TalosResource<T>[]> {
+    const { id, ...call } = options
+    const { stdout } = await this.run(target, ['get', type, ...(id ? [id] : []), '--output', 'json'], call)
     return documents(stdout).map((document) => {
       const parsed = resource.parse(document)
       return { id: parsed.metadata.id, spec: schema.parse(parsed.spec) }
     })
   }
+}
+
+/** The version of Talos that a machine runs, e.g. `v1.11.1`. @throws TalosctlError in maintenance mode, where it cannot be asked */
+export async function talosVersion(talosctl: Talosctl, target: Target): Promise<string> {
+  const { stdout } = await talosctl.run(target, ['version'])
+  return /^Server:[\s\S]*?\bTag:\s*(v\S+)/m.exec(stdout)?.[1] ?? 'unknown'
 }
 
 /** `-o json` prints one indented object after the other. */

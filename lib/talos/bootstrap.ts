@@ -1,0 +1,55 @@
+import { OperatorError } from '../migration/errors.ts'
+import type { Condition } from '../migration/migration.ts'
+import { etcdService } from './etcd.ts'
+import type { Talosctl, Target } from './talosctl.ts'
+import { patiently, TalosctlError } from './talosctl-error.ts'
+
+/** recovered: asked for now. had-data: etcd has been bootstrapped there before, by whom must be proven afterwards. */
+export type BootstrapOutcome = 'recovered' | 'had-data'
+
+/**
+ * Has etcd recovered from a snapshot on a machine whose etcd is empty, as soon as the machine takes the order. Never given
+ * to an etcd that has members: what a killed run has bootstrapped is found and kept. talosctl's exit code 0 only means
+ * that the service was told to start: look at etcd afterwards (oneHealthyVoter).
+ * @param snapshot the plain file, in a memory folder; checked before (talosctl panics on one that is cut off)
+ * @param timeoutSeconds how long to wait until the machine takes the order (it synchronises its clock first)
+ */
+export function bootstrapFrom(
+  talosctl: Talosctl,
+  target: Target,
+  snapshot: string,
+  timeoutSeconds: number,
+): Condition<BootstrapOutcome> {
+  return {
+    name: `${target.address} accepts the order to recover etcd`,
+    timeoutSeconds,
+    everyMs: 1000,
+    hint: `The machine may be waiting for its clock: talosctl --nodes ${target.address} get timestatus`,
+    probe: () =>
+      patiently(async () => {
+        // Before its bootstrap the service is prepared and does not run.
+        const { running } = await etcdService(talosctl, target)
+        if (running) return { met: true, value: 'had-data' as const }
+        try {
+          await talosctl.run(target, ['bootstrap', `--recover-from=${snapshot}`], { deadline: 300 })
+          return { met: true, value: 'recovered' as const }
+        } catch (error) {
+          if (error instanceof TalosctlError && error.reason === 'already-exists')
+            return { met: true, value: 'had-data' as const }
+          throw error
+        }
+      }),
+  }
+}
+
+/**
+ * Compares the cluster that came up with the one that was to be recovered.
+ * @throws OperatorError when they are not the same
+ */
+export function verifyRecovered(address: string, wanted: string, found: string | undefined): void {
+  if (wanted === found) return
+  throw new OperatorError(`The cluster at ${address} is not the one that was to be recovered.`, {
+    means: `Its namespace kube-system has the UID ${found ?? '(none)'}; the snapshot's is ${wanted}. Its etcd was bootstrapped empty, or from another snapshot.`,
+    next: `Reset the machine (talosctl reset --nodes ${address} --graceful=false --reboot --system-labels-to-wipe STATE --system-labels-to-wipe EPHEMERAL) and run: task migrate:provision`,
+  })
+}

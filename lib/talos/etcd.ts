@@ -1,0 +1,134 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Condition } from '../migration/migration.ts'
+import type { Talosctl, Target } from './talosctl.ts'
+import { patiently } from './talosctl-error.ts'
+
+/** One member of etcd's cluster, as `talosctl etcd members` lists it. */
+export interface EtcdMember {
+  /** hex, 16 digits */
+  id: string
+  hostname: string
+  peerUrls: string[]
+  clientUrls: string[]
+  learner: boolean
+}
+
+const service = z.object({ running: z.boolean(), healthy: z.boolean(), unknown: z.boolean().default(false) }).loose()
+
+/**
+ * etcd's members as the machine's own etcd knows them.
+ * @throws TalosctlError (transient) while etcd does not run there
+ */
+export async function etcdMembers(talosctl: Talosctl, target: Target): Promise<EtcdMember[]> {
+  const { stdout } = await talosctl.run(target, ['etcd', 'members'])
+  return parseTable(stdout).map((row) => ({
+    id: row.ID ?? '',
+    hostname: row.HOSTNAME ?? '',
+    peerUrls: (row['PEER URLS'] ?? '').split(',').filter(Boolean),
+    clientUrls: (row['CLIENT URLS'] ?? '').split(',').filter(Boolean),
+    learner: row.LEARNER === 'true',
+  }))
+}
+
+/** The alarms that are raised (NOSPACE, CORRUPT); none is well. */
+export async function etcdAlarms(talosctl: Talosctl, target: Target): Promise<string[]> {
+  const { stdout } = await talosctl.run(target, ['etcd', 'alarm', 'list'])
+  return parseTable(stdout).flatMap((row) => row.ALARM ?? [])
+}
+
+export interface EtcdStatus {
+  member: string
+  leader: string
+  /** as talosctl prints them: `12 MB`, `8.1 MB (67.50%)` */
+  size: string
+  inUse: string
+  raftIndex: number
+  learner: boolean
+  errors: string
+}
+
+/** The state of the machine's own member. */
+export async function etcdStatus(talosctl: Talosctl, target: Target): Promise<EtcdStatus | null> {
+  const { stdout } = await talosctl.run(target, ['etcd', 'status'])
+  const row = parseTable(stdout)[0]
+  if (!row) return null
+  return {
+    member: row.MEMBER ?? '',
+    leader: row.LEADER ?? '',
+    size: row['DB SIZE'] ?? '',
+    inUse: row['IN USE'] ?? '',
+    raftIndex: Number(row['RAFT INDEX'] ?? 0),
+    learner: row.LEARNER === 'true',
+    errors: row.ERRORS ?? '',
+  }
+}
+
+/** Whether Talos calls its etcd service running and healthy. */
+export async function etcdService(talosctl: Talosctl, target: Target): Promise<{ running: boolean; healthy: boolean }> {
+  const found = await talosctl.resources(target, 'services', service)
+  const { running = false, healthy = false } = found.find(({ id }) => id === 'etcd')?.spec ?? {}
+  return { running, healthy }
+}
+
+export interface TakenSnapshot {
+  path: string
+  /** etcdutl's hash of the key space, hex, as talosctl prints it */
+  hash: string | null
+}
+
+/**
+ * Streams a snapshot of the machine's etcd into a folder.
+ * @param folder a memory folder: the file is plain and holds every Secret
+ * @param deadline seconds; a homelab's 100 MB come in one, a slow line takes longer
+ */
+export async function takeSnapshot(
+  talosctl: Talosctl,
+  target: Target,
+  folder: string,
+  deadline = 600,
+): Promise<TakenSnapshot> {
+  const path = join(folder, 'etcd.snapshot')
+  const { stdout } = await talosctl.run(target, ['etcd', 'snapshot', path], { deadline })
+  return { path, hash: /snapshot info: hash ([0-9a-f]{8})/.exec(stdout)?.[1] ?? null }
+}
+
+/** Waits until etcd on the machine is healthy, raises no alarm, and is a cluster of exactly one voter. */
+export function oneHealthyVoter(talosctl: Talosctl, target: Target, timeoutSeconds: number): Condition<EtcdMember> {
+  return {
+    name: `etcd on ${target.address} is one healthy voter`,
+    timeoutSeconds,
+    everyMs: 500,
+    hint: `Look at it: talosctl --nodes ${target.address} service etcd; talosctl --nodes ${target.address} logs etcd`,
+    probe: () =>
+      patiently(async () => {
+        const { running, healthy } = await etcdService(talosctl, target)
+        if (!running || !healthy)
+          return { met: false, saw: running ? 'etcd runs, not healthy yet' : 'etcd does not run yet' }
+        const [members, alarms] = await Promise.all([etcdMembers(talosctl, target), etcdAlarms(talosctl, target)])
+        const [member] = members
+        if (alarms.length > 0) return { met: false, saw: `etcd raises ${alarms.join(', ')}` }
+        if (members.length === 1 && member && !member.learner) return { met: true, value: member }
+        return { met: false, saw: `${members.length} members: ${members.map(describeMember).join(', ') || 'none'}` }
+      }),
+  }
+}
+
+function describeMember({ hostname, id, learner }: EtcdMember): string {
+  return `${hostname} (${id}${learner ? ', learner' : ''})`
+}
+
+/**
+ * Reads a table of Go's tabwriter: columns are at least three spaces apart and begin where their heading does.
+ * A column may be empty, so the positions count, not the gaps.
+ */
+export function parseTable(text: string): Record<string, string>[] {
+  const [heading, ...rows] = text.split('\n').filter((line) => line.trim() !== '')
+  if (heading === undefined) return []
+  const columns = [...heading.matchAll(/\S+(?: \S+)*/g)].map((found) => ({ name: found[0], start: found.index }))
+  return rows.map((row) =>
+    Object.fromEntries(
+      columns.map(({ name, start }, index) => [name, row.slice(start, columns[index + 1]?.start).trim()]),
+    ),
+  )
+}

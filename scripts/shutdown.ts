@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+import { writeFinalSet } from '../lib/backup/final-set.ts'
+import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
+import { phase } from '../lib/migration/phase.ts'
+import { parseAddress } from '../lib/network/addresses.ts'
+import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
+import {
+  checkBeforeShutdown,
+  rememberOldMachine,
+  shutDown,
+  takeFinalSnapshot,
+  type VerifiedSnapshot,
+} from '../lib/talos/old-machine.ts'
+import { Talosctl } from '../lib/talos/talosctl.ts'
+
+export default await phase('shutdown', async (migration) => {
+  const { settings } = migration
+  const talosctl = await Talosctl.open(settings)
+  const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
+
+  const old = await migration.step('Remember the old machine', () => rememberOldMachine(migration, talosctl, address))
+
+  await migration.step('Check what must hold before it is off', () => checkBeforeShutdown(migration, talosctl, address))
+
+  const store = ({ path, machineConfig, kubeSystemUid, revision, hash, versions }: VerifiedSnapshot) =>
+    writeFinalSet(settings, {
+      snapshotPath: path,
+      machineConfigs: { [settings.nodeName]: machineConfig },
+      info: {
+        identity: { kubeSystemUid },
+        versions: { ...versions, kubernetes: settings.kubernetesVersion },
+        snapshot: { revision, ...(hash ? { hash } : {}) },
+        createdAt: migration.clock.now(),
+      },
+    })
+  await migration.step('Take the final etcd snapshot', () =>
+    withMemoryFolder(settings, (folder) => takeFinalSnapshot(migration, talosctl, address, folder, store)),
+  )
+
+  await migration.step('Shut the old machine down', () => shutDown(migration, talosctl, address, old))
+
+  await migration.step('Prove that it is off', async () => {
+    const doors = await migration.wait(machineIsOff(settings.nodeName, address, settings.shutdownTimeout))
+    if (migration.dryRun) return
+    const at = migration.clock.now().toISOString()
+    migration.remember('old-machine-off', { address, at, ports: describeDoors(doors) })
+    migration.console.info(`${settings.nodeName} is off (${describeDoors(doors)}). It must not be switched on again.`)
+  })
+})
