@@ -72,7 +72,10 @@ export async function findStateful(
 
 /** Shows what is going to be quieted, with its replicas and why. */
 export function showStateful({ console }: Migration, workloads: readonly StatefulWorkload[]): void {
-  if (workloads.length === 0) return console.info('No stateful workload is running: nothing to scale down.')
+  if (workloads.length === 0) {
+    console.info('No stateful workload is running: nothing to scale down.')
+    return
+  }
   const rows = workloads.map((workload) => [
     `${workload.kind} ${workload.namespace}/${workload.name}`,
     String(workload.replicas),

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { isAutomatic, readArgoCd, servedArgoKinds } from '../gitops/argocd.ts'
+import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
+import type { KubernetesApi } from '../kubernetes/api.ts'
+import {
+  type CronJob,
+  fullName,
+  type Node,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+  type Workload,
+} from '../kubernetes/kinds.ts'
+import { isNodeReady, isVirtual } from '../kubernetes/nodes.ts'
+import { describeOwner, isFinished, isReady, listPods, ownerOf, whyNotReady } from '../kubernetes/pods.ts'
+import { readReadiness } from '../kubernetes/readiness.ts'
+import { readExternalSecrets } from './external-secrets.ts'
+import { readHosts } from './hosts.ts'
+
+const named = { key: z.string() }
+const condition = { ready: z.string(), message: z.string() }
+
+/**
+ * The cluster's health at one moment, as far as it is compared later: taken by backup before anything is changed, and again by verify.
+ * Plain JSON without secrets. Pods come and go, so they are kept by owner.
+ */
+export const baselineSchema = z.object({
+  version: z.literal(1),
+  takenAt: z.string(),
+  nodes: z.array(
+    z.object({ ...named, ready: z.boolean(), schedulable: z.boolean(), virtual: z.boolean(), kubelet: z.string() }),
+  ),
+  workloads: z.array(z.object({ ...named, wanted: z.number(), ready: z.number(), observed: z.boolean() })),
+  pods: z.array(
+    z.object({
+      owner: z.string(),
+      total: z.number(),
+      ready: z.number(),
+      restarts: z.number(),
+      notReady: z.array(z.object({ pod: z.string(), why: z.string() })),
+    }),
+  ),
+  cronJobs: z.array(z.object({ ...named, suspended: z.boolean() })),
+  volumes: z.array(z.object({ ...named, phase: z.string(), storageClass: z.string(), claim: z.string() })),
+  claims: z.array(z.object({ ...named, phase: z.string(), storageClass: z.string(), size: z.string() })),
+  flux: z.array(z.object({ ...named, ...condition, suspended: z.boolean(), observed: z.boolean() })),
+  applications: z.array(
+    z.object({ ...named, automated: z.boolean(), sync: z.string(), health: z.string(), message: z.string() }),
+  ),
+  externalSecrets: z.array(z.object({ ...named, ...condition })),
+  hosts: z.array(z.object({ host: z.string(), from: z.string() })),
+})
+
+export type Baseline = z.output<typeof baselineSchema>
+
+/**
+ * Reads the whole state that later checks are held against. What is not installed (Flux, Argo CD, External Secrets, Traefik) is an empty list.
+ * @throws ApiError when the API server refuses or fails a read
+ */
+export async function takeBaseline(api: KubernetesApi, now = new Date()): Promise<Baseline> {
+  const [cluster, gitops, externalSecrets, hosts] = await Promise.all([
+    readCluster(api),
+    readGitOps(api),
+    readExternalSecrets(api),
+    readHosts(api),
+  ])
+  return { version: 1, takenAt: now.toISOString(), ...cluster, ...gitops, externalSecrets, hosts }
+}
+
+async function readCluster(
+  api: KubernetesApi,
+): Promise<Pick<Baseline, 'nodes' | 'workloads' | 'pods' | 'cronJobs' | 'volumes' | 'claims'>> {
+  const [nodes, readiness, pods, intermediates, cronJobs, volumes, claims] = await Promise.all([
+    api.list<Node>('/api/v1/nodes'),
+    readReadiness(api),
+    listPods(api),
+    Promise.all([api.list<Workload>('/apis/apps/v1/replicasets'), api.list<Workload>('/apis/batch/v1/jobs')]),
+    api.list<CronJob>('/apis/batch/v1/cronjobs'),
+    api.list<PersistentVolume>('/api/v1/persistentvolumes'),
+    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+  ])
+  return {
+    nodes: nodes.map(nodeState),
+    workloads: readiness.map(({ key, wanted, ready, observed }) => ({ key, wanted, ready, observed })),
+    pods: podsByOwner(pods, intermediates.flat()),
+    cronJobs: cronJobs.map((each) => ({ key: `CronJob ${fullName(each)}`, suspended: each.spec.suspend === true })),
+    volumes: volumes.map(volumeState),
+    claims: claims.map(claimState),
+  }
+}
+
+async function readGitOps(api: KubernetesApi): Promise<Pick<Baseline, 'flux' | 'applications'>> {
+  const [fluxKinds, argoKinds] = await Promise.all([servedFluxKinds(api), servedArgoKinds(api)])
+  const [flux, argo] = await Promise.all([readFlux(api, fluxKinds), readArgoCd(api, argoKinds)])
+  return {
+    flux: flux.map(({ key, ready, message, suspended, observed }) => ({ key, ready, message, suspended, observed })),
+    applications: argo
+      .filter((object) => object.kind === 'Application')
+      .map((object) => ({
+        key: object.key,
+        automated: isAutomatic(object),
+        sync: object.sync,
+        health: object.health,
+        message: object.message,
+      })),
+  }
+}
+
+function nodeState(node: Node): Baseline['nodes'][number] {
+  return {
+    key: `Node ${node.metadata.name}`,
+    ready: isNodeReady(node),
+    schedulable: node.spec.unschedulable !== true,
+    virtual: isVirtual(node),
+    kubelet: node.status?.nodeInfo?.kubeletVersion ?? '',
+  }
+}
+
+function podsByOwner(pods: readonly Pod[], intermediates: readonly Workload[]): Baseline['pods'] {
+  const groups = new Map<string, Pod[]>()
+  for (const pod of pods.filter((each) => !isFinished(each))) {
+    const owner = describeOwner(ownerOf(pod, intermediates), pod)
+    groups.set(owner, [...(groups.get(owner) ?? []), pod])
+  }
+  return [...groups].map(([owner, members]) => ({
+    owner,
+    total: members.length,
+    ready: members.filter(isReady).length,
+    restarts: members.reduce((sum, pod) => sum + restartsOf(pod), 0),
+    notReady: members.filter((pod) => !isReady(pod)).map((pod) => ({ pod: fullName(pod), why: whyNotReady(pod) })),
+  }))
+}
+
+function restartsOf(pod: Pod): number {
+  return (pod.status.containerStatuses ?? []).reduce((sum, container) => sum + container.restartCount, 0)
+}
+
+function volumeState(volume: PersistentVolume): Baseline['volumes'][number] {
+  const { claimRef, storageClassName = '' } = volume.spec
+  return {
+    key: `PersistentVolume ${volume.metadata.name}`,
+    phase: volume.status?.phase ?? 'Unknown',
+    storageClass: storageClassName,
+    claim: claimRef ? `${claimRef.namespace}/${claimRef.name}` : '',
+  }
+}
+
+function claimState(claim: PersistentVolumeClaim): Baseline['claims'][number] {
+  return {
+    key: `PersistentVolumeClaim ${fullName(claim)}`,
+    phase: claim.status?.phase ?? 'Unknown',
+    storageClass: claim.spec.storageClassName ?? '',
+    size: claim.status?.capacity?.storage ?? claim.spec.resources?.requests?.storage ?? '',
+  }
+}

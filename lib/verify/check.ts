@@ -1,0 +1,59 @@
+/** An error makes the evening fail; a warning is said and passed. */
+export type Severity = 'error' | 'warning'
+
+/** One thing that is wrong: with what, by which evidence, and what to do. */
+export interface Finding {
+  readonly subject: string
+  readonly evidence: string
+  readonly severity: Severity
+  readonly wayOut: string
+  /** may still come right by itself: a controller is at work on it */
+  readonly converging?: boolean
+}
+
+/** A named check. Its name says what is so when nothing is found: `Nodes are ready`. */
+export interface Check<Context> {
+  readonly name: string
+  run(context: Context): readonly Finding[] | Promise<readonly Finding[]>
+}
+
+/** What one check has found, and how long it took. */
+export interface CheckResult {
+  readonly name: string
+  readonly findings: readonly Finding[]
+  readonly seconds: number
+}
+
+/**
+ * Runs all checks at once. One that throws has found that it cannot tell, which is no proof of health.
+ * @param now milliseconds of a steady clock, for the duration of each
+ */
+export async function runChecks<Context>(
+  checks: readonly Check<Context>[],
+  context: Context,
+  now: () => number = () => performance.now(),
+): Promise<CheckResult[]> {
+  return Promise.all(
+    checks.map(async (check) => {
+      const began = now()
+      const findings = await settle(check, context)
+      return { name: check.name, findings, seconds: (now() - began) / 1000 }
+    }),
+  )
+}
+
+async function settle<Context>(check: Check<Context>, context: Context): Promise<readonly Finding[]> {
+  try {
+    return await check.run(context)
+  } catch (error) {
+    const what = error as { message?: string; next?: string }
+    return [
+      {
+        subject: 'the check itself',
+        evidence: what.message ?? String(error),
+        severity: 'error',
+        wayOut: what.next ?? 'Look into it before going on: what cannot be checked cannot be relied upon.',
+      },
+    ]
+  }
+}
