@@ -1,0 +1,165 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { KubernetesApi } from '../kubernetes/api.ts'
+import { type Network, takeNetwork } from './addresses.ts'
+import type { Environment } from './binaries/find.ts'
+import type { Binaries } from './binaries.ts'
+import { populate } from './homelab.ts'
+import { createHomelab, homelabEnvironment, type PracticeHomelab } from './practice-homelab.ts'
+import { type Hardware, PracticeMachine } from './practice-machine.ts'
+import { runTalosctl } from './run-talosctl.ts'
+import { makeWorkFolder } from './work-folder.ts'
+
+/** Runs one part of the work under a title; the rehearsal shows it, a test may not. */
+export type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>
+
+export interface PracticeClusterOptions {
+  binaries: Binaries
+  step?: Step
+  /** Leave the work folder behind for a look at it. */
+  keep?: boolean
+  /** More machine config patches, e.g. to plant something in it. */
+  configPatches?: readonly string[]
+  /** Milliseconds that the machines take from power-on until they answer; default 1000. */
+  bootDelayMs?: number
+  signal?: AbortSignal
+}
+
+const readyWithinSeconds = 120
+const gigabyte = 1e9
+
+/** A homelab with one control plane machine, on loopback, to practise a migration on. */
+export class PracticeCluster {
+  readonly folder: string
+  readonly address: string
+  readonly homelab: PracticeHomelab
+  readonly binaries: Binaries
+  readonly old: PracticeMachine
+  readonly machines: PracticeMachine[] = []
+  readonly #network: Network
+  readonly #options: PracticeClusterOptions
+  readonly #step: Step
+
+  private constructor(folder: string, network: Network, homelab: PracticeHomelab, options: PracticeClusterOptions) {
+    this.folder = folder
+    this.address = network.address(nodeHost)
+    this.homelab = homelab
+    this.binaries = options.binaries
+    this.#network = network
+    this.#options = options
+    this.#step = options.step ?? ((_title, work) => work())
+    this.old = this.addMachine('old')
+  }
+
+  /**
+   * Makes a cluster's folder, credentials and machine, and takes an address. Nothing is on yet: start() it.
+   * Whoever creates one calls destroy(), however it went.
+   */
+  static async create(options: PracticeClusterOptions): Promise<PracticeCluster> {
+    const folder = makeWorkFolder(options.keep ?? false)
+    let network: Network | undefined
+    try {
+      network = await takeNetwork(`a practice cluster in ${folder}`, nodeHost)
+      const { binaries, configPatches = [] } = options
+      const homelab = await createHomelab({ folder, address: network.address(nodeHost), binaries, configPatches })
+      return new PracticeCluster(folder, network, homelab, options)
+    } catch (error) {
+      network?.release()
+      rmSync(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /** What a user would have in the environment who types `task migrate:…` for this cluster. */
+  get environment(): Environment {
+    return homelabEnvironment(this.homelab)
+  }
+
+  /** From a bare machine to a running, populated cluster. */
+  async start(): Promise<void> {
+    const { signal } = this.#options
+    const wait = { timeoutSeconds: readyWithinSeconds, ...(signal ? { signal } : {}) }
+    await this.#step('Power on the old machine', async () => {
+      this.old.powerOn()
+      await this.old.waitFor('maintenance-ready', wait)
+    })
+    await this.#step('Install Talos on it', async () => {
+      await this.talosctl(
+        'apply-config',
+        '--insecure',
+        '--nodes',
+        this.address,
+        '--file',
+        this.homelab.controlplaneConfig,
+      )
+      await this.old.waitFor('booted', wait)
+    })
+    await this.#step('Bootstrap etcd and Kubernetes', async () => {
+      await this.talosctlOnNode('bootstrap')
+      await this.old.waitFor('node-ready', wait)
+      await this.talosctlOnNode('kubeconfig', this.homelab.kubeconfig, '--merge=false', '--force')
+    })
+    await this.#step('Fill the cluster with the workloads of a homelab', async () => {
+      const api = await this.api()
+      try {
+        await populate(api, { localPathRoot: join(this.old.disk, 'EPHEMERAL/local-path-provisioner') })
+      } finally {
+        api.close()
+      }
+    })
+  }
+
+  /** The Kubernetes API by the homelab's kubeconfig as it is now; close() it after use. */
+  api(): Promise<KubernetesApi> {
+    return KubernetesApi.fromFile(this.homelab.kubeconfig)
+  }
+
+  /** Another machine on the same address: its own hardware, an empty disk, not powered on yet. */
+  addMachine(name: string): PracticeMachine {
+    const hardware = typePlate(name, this.machines.length, this.address, this.#options.bootDelayMs ?? 1000)
+    const machine = new PracticeMachine(hardware, {
+      folder: this.folder,
+      neighbours: join(this.folder, 'discovery'),
+      binaries: this.binaries,
+    })
+    this.machines.push(machine)
+    return machine
+  }
+
+  /** Runs the real talosctl with the homelab's talosconfig. */
+  talosctl(...args: string[]): Promise<string> {
+    return runTalosctl(this.binaries.talosctl, [...args, '--talosconfig', this.homelab.talosconfig])
+  }
+
+  /** As talosctl(), for the cluster's node. */
+  talosctlOnNode(...args: string[]): Promise<string> {
+    return this.talosctl(...args, '--nodes', this.address, '--endpoints', this.address)
+  }
+
+  /** Cuts the power of all machines, gives the address back and removes the folder, unless it is to be kept. */
+  async destroy(): Promise<void> {
+    for (const machine of this.machines) machine.pullPower()
+    for (const machine of this.machines) await machine.waitUntilOff(20)
+    this.#network.release()
+    if (!this.#options.keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** The node's number in its network: the runbook's node is 192.168.1.54. */
+const nodeHost = 54
+
+function typePlate(name: string, index: number, address: string, bootDelayMs: number): Hardware {
+  const digits = String(index + 1).padStart(2, '0')
+  return {
+    name,
+    uuid: `4c4c4544-0042-4d10-8051-0000000000${digits}`,
+    mac: `02:00:00:00:00:${digits}`,
+    address,
+    memoryMB: index === 0 ? 16_384 : 32_768,
+    cpus: index === 0 ? 4 : 8,
+    bootDelayMs,
+    disks: [
+      { name: '/dev/sda', sizeBytes: (index + 1) * 256 * gigabyte, model: 'PRACTICE SSD', serial: `S3Z1NX0K${digits}` },
+    ],
+  }
+}

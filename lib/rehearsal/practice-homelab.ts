@@ -1,0 +1,148 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { generateX25519Identity, identityToRecipient } from 'age-encryption'
+import { variables } from '../settings.ts'
+import type { Environment } from './binaries/find.ts'
+import type { Binaries } from './binaries.ts'
+import { runTalosctl } from './run-talosctl.ts'
+
+/** What an operator of the practice cluster has on disk: a homelab's repository, its credentials, its settings. */
+export interface PracticeHomelab {
+  folder: string
+  talosconfig: string
+  controlplaneConfig: string
+  kubeconfig: string
+  ageIdentityFile: string
+  outputDir: string
+  backupDir: string
+  envDir: string
+}
+
+export interface HomelabOptions {
+  folder: string
+  address: string
+  binaries: Binaries
+  /** Machine config patches (JSON or YAML texts), given to `talosctl gen config`. */
+  configPatches?: readonly string[]
+}
+
+export const practiceNames = { cluster: 'catalyst-cluster', node: 'talos00', environment: 'rehearsal' } as const
+export const practiceVersions = { talos: 'v1.11.1', kubernetes: 'v1.34.0' } as const
+
+const ownerOnly = { mode: 0o600 } as const
+
+/**
+ * Makes the homelab of a practice cluster: secrets bundle, machine config and talosconfig by the real `talosctl gen`, an age
+ * identity, a Git repository, an env file. Everything lies below `folder`.
+ */
+export async function createHomelab(options: HomelabOptions): Promise<PracticeHomelab> {
+  const folder = join(options.folder, 'homelab')
+  const homelab: PracticeHomelab = {
+    folder,
+    talosconfig: join(folder, 'configs/talosconfig'),
+    controlplaneConfig: join(folder, 'configs/controlplane.yaml'),
+    kubeconfig: join(folder, '.output/kubeconfig'),
+    ageIdentityFile: join(options.folder, 'operator/identity.txt'),
+    outputDir: join(folder, '.output/migrate'),
+    backupDir: join(options.folder, 'nas/backup'),
+    envDir: join(options.folder, 'env'),
+  }
+  for (const path of [
+    join(folder, 'configs'),
+    join(folder, '.output'),
+    join(options.folder, 'operator'),
+    homelab.envDir,
+  ]) {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  }
+  mkdirSync(homelab.backupDir, { recursive: true, mode: 0o700 })
+  await generateConfigs(homelab, options)
+  const identity = await generateX25519Identity()
+  writeFileSync(homelab.ageIdentityFile, `${identity}\n`, ownerOnly)
+  const file = environmentFile(homelab, options, await identityToRecipient(identity))
+  writeFileSync(join(homelab.envDir, `${practiceNames.environment}.env`), file, ownerOnly)
+  await makeRepository(folder)
+  return homelab
+}
+
+/**
+ * The environment in which a user would type `task migrate:…` for this cluster: that of this process, less every setting
+ * that it may hold for a real one.
+ */
+export function homelabEnvironment(homelab: PracticeHomelab, base: Environment = process.env): Environment {
+  const foreign = new Set([...Object.keys(variables), 'CLUSTER', 'ENV_DIR', 'MIGRATE_LOCK'])
+  const kept = Object.entries(base).filter(([name]) => !foreign.has(name))
+  return { ...Object.fromEntries(kept), CLUSTER: practiceNames.environment, ENV_DIR: homelab.envDir }
+}
+
+async function generateConfigs(homelab: PracticeHomelab, options: HomelabOptions): Promise<void> {
+  const talosctl = (...args: string[]) => runTalosctl(options.binaries.talosctl, args, { cwd: homelab.folder })
+  const minor = practiceVersions.talos.replace(/\.\d+$/, '')
+  const patches = [nodePatch, ...(options.configPatches ?? [])].flatMap((patch) => ['--config-patch', patch])
+  await talosctl('gen', 'secrets', '--talos-version', minor, '--output-file', 'configs/secrets.yaml')
+  await talosctl(
+    ...['gen', 'config', practiceNames.cluster, `https://${options.address}:6443`],
+    ...['--with-secrets', 'configs/secrets.yaml', '--talos-version', minor],
+    ...['--kubernetes-version', practiceVersions.kubernetes.slice(1), '--install-disk', '/dev/sda'],
+    ...['--output-types', 'controlplane,talosconfig', '--output', 'configs', '--with-docs=false'],
+    ...['--with-examples=false', ...patches],
+  )
+  const config = ['--talosconfig', homelab.talosconfig]
+  await talosctl('config', 'endpoint', options.address, ...config)
+  await talosctl('config', 'node', options.address, ...config)
+}
+
+/** A node that keeps its name on other hardware, and runs its workloads itself, as the runbook's does. */
+const nodePatch = JSON.stringify({
+  machine: { network: { hostname: practiceNames.node } },
+  cluster: { allowSchedulingOnControlPlanes: true },
+})
+
+function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, recipient: string): string {
+  const values: Partial<Record<keyof typeof variables, string>> = {
+    CLUSTER_NAME: practiceNames.cluster,
+    NODE_NAME: practiceNames.node,
+    TALOS_NODE: options.address,
+    CLUSTER_ENDPOINT: `https://${options.address}:6443`,
+    TALOS_VERSION: practiceVersions.talos,
+    KUBERNETES_VERSION: practiceVersions.kubernetes,
+    HOMELAB_DIR: homelab.folder,
+    TALOSCONFIG: homelab.talosconfig,
+    KUBECONFIG: homelab.kubeconfig,
+    CONTROLPLANE_CONFIG: homelab.controlplaneConfig,
+    SECRETS_BUNDLE: join(homelab.folder, 'configs/secrets.yaml'),
+    OUTPUT_DIR: homelab.outputDir,
+    BACKUP_DIR: homelab.backupDir,
+    TALOSCTL: options.binaries.talosctl,
+    AGE_RECIPIENTS: recipient,
+    AGE_IDENTITY_FILE: homelab.ageIdentityFile,
+    STATEFUL_NAMESPACES: 'observability,monitoring',
+    LOCAL_STORAGE_CLASSES: 'local-path',
+    NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',
+    DRAIN_TIMEOUT: '180',
+    SHUTDOWN_TIMEOUT: '120',
+    MACHINE_TIMEOUT: '180',
+    API_TIMEOUT: '180',
+    CONVERGE_TIMEOUT: '300',
+  }
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
+
+/** A clean work tree, as preflight wants it. Without git there is none, and preflight says so. */
+async function makeRepository(folder: string): Promise<void> {
+  writeFileSync(join(folder, '.gitignore'), '.output/\nconfigs/\n')
+  writeFileSync(join(folder, 'README.md'), 'The homelab of a practice cluster.\n')
+  const author = ['-c', 'user.name=rehearsal', '-c', 'user.email=rehearsal@localhost']
+  try {
+    const git = (...args: string[]) => promisify(execFile)('git', [...author, ...args], { cwd: folder })
+    await git('init', '--quiet', '--initial-branch=main')
+    await git('add', '.')
+    await git('commit', '--quiet', '--message', 'The practice homelab')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
