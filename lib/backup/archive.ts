@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, createGzip } from 'node:zlib'
@@ -15,18 +15,21 @@ const readChunkBytes = 256 * 1024
  * The suffixes of a file's name say what is done to it: `.gz` is compressed, `.age` is encrypted, `.gz.age` first the one and then the other.
  */
 export class Archive {
-  readonly folder: string
   readonly name: string
+  /** where it is written */
+  readonly partial: string
+  /** where it is when it is whole */
+  readonly folder: string
   readonly #encryption: Encryption
   readonly #backupDir: string
-  readonly #files = new Map<string, FileEntry>()
 
-  private constructor(backupDir: string, name: string, encryption: Encryption, known: readonly FileEntry[]) {
+  /** Of a folder that is there already (a run goes on), or that is not needed (a dry run). */
+  constructor(backupDir: string, name: string, encryption: Encryption) {
+    this.name = archivePath.parse(name)
+    this.folder = join(backupDir, name)
+    this.partial = this.folder + partialSuffix
     this.#backupDir = backupDir
-    this.name = name
-    this.folder = join(backupDir, name + partialSuffix)
     this.#encryption = encryption
-    for (const file of known) this.#files.set(file.path, file)
   }
 
   /**
@@ -34,14 +37,14 @@ export class Archive {
    * @throws OperatorError when the folder cannot be made, or a whole backup has that name already
    */
   static async begin(backupDir: string, name: string, encryption: Encryption): Promise<Archive> {
-    const archive = new Archive(backupDir, archivePath.parse(name), encryption, [])
+    const archive = new Archive(backupDir, name, encryption)
     try {
       await mkdir(backupDir, { recursive: true, mode: 0o700 })
       if ((await readdir(backupDir)).includes(name)) throw new Error('a backup of that name is there already')
-      await rm(archive.folder, { recursive: true, force: true })
-      await mkdir(archive.folder, { mode: 0o700 })
+      await archive.abandon()
+      await mkdir(archive.partial, { mode: 0o700 })
     } catch (error) {
-      throw new OperatorError(`The backup folder ${join(backupDir, name)} cannot be made: ${messageOf(error)}`, {
+      throw new OperatorError(`The backup folder ${archive.folder} cannot be made: ${messageOf(error)}`, {
         next: 'Check that BACKUP_DIR exists, can be written to, and has room.',
         cause: error,
       })
@@ -49,9 +52,11 @@ export class Archive {
     return archive
   }
 
-  /** The recipients that whatever is secret in here is encrypted to. */
-  get recipients(): readonly string[] {
-    return this.#encryption.recipients
+  /** `partial` while it is being written, `whole` when it has been finished, `gone` when there is neither. */
+  async state(): Promise<'partial' | 'whole' | 'gone'> {
+    const names = await readdir(this.#backupDir).catch((): string[] => [])
+    if (names.includes(this.name)) return 'whole'
+    return names.includes(this.name + partialSuffix) ? 'partial' : 'gone'
   }
 
   /**
@@ -60,7 +65,7 @@ export class Archive {
    * @throws OperatorError when the disk is full or cannot be written to; whatever `source` throws
    */
   async add(path: string, source: Bytes | Uint8Array): Promise<FileEntry> {
-    const file = join(this.folder, archivePath.parse(path))
+    const file = join(this.partial, archivePath.parse(path))
     const encrypted = path.endsWith('.age')
     const plain = measure()
     const written = measure()
@@ -76,41 +81,48 @@ export class Archive {
     await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
       throw diskError(error, file)
     })
-    const entry = { path, bytes: written.bytes(), sha256: written.sha256(), encrypted, plainBytes: plain.bytes() }
-    this.#files.set(path, entry)
-    return entry
+    return { path, bytes: written.bytes(), sha256: written.sha256(), encrypted, plainBytes: plain.bytes() }
   }
 
-  /** Takes a file out again, as if it had never been added. */
+  /** Removes a file that was added, or was being added. */
   async drop(path: string): Promise<void> {
-    this.#files.delete(path)
-    await rm(join(this.folder, path), { force: true })
+    await rm(join(this.partial, archivePath.parse(path)), { force: true })
   }
 
   /**
-   * Writes the manifest and gives the folder its real name; from then on it is a backup.
+   * Writes the manifest and gives the folder its real name; from then on it is a backup. Done once, it may be called again.
    * @returns the folder's final path
+   * @throws OperatorError when a file that was added is not there any more
    */
-  async finish(manifest: Omit<Manifest, 'files' | 'version' | 'recipients'>): Promise<string> {
-    const files = [...this.#files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
-    const whole: Manifest = { version: 1, ...manifest, recipients: [...this.recipients], files }
-    const text = Buffer.from(`${JSON.stringify(whole, null, 2)}\n`)
-    const file = join(this.folder, manifestFile)
+  async finish(content: Omit<Manifest, 'version' | 'recipients'>): Promise<string> {
+    if ((await this.state()) === 'whole') return this.folder
+    const files = content.files.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+    for (const file of files) await this.#assertThere(file)
+    const manifest: Manifest = { version: 1, ...content, recipients: [...this.#encryption.recipients], files }
+    const file = join(this.partial, manifestFile)
+    const text = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
     await pipeline(once(text), createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
       throw diskError(error, file)
     })
-    const folders = new Set(files.map(({ path }) => dirname(join(this.folder, path))))
-    for (const folder of folders) await syncFolder(folder)
-    await syncFolder(this.folder)
-    const final = join(this.#backupDir, this.name)
-    await rename(this.folder, final)
+    for (const folder of new Set(files.map(({ path }) => dirname(join(this.partial, path))))) await syncFolder(folder)
+    await syncFolder(this.partial)
+    await rename(this.partial, this.folder)
     await syncFolder(this.#backupDir)
-    return final
+    return this.folder
   }
 
   /** Removes what was written so far. */
   async abandon(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true })
+    await rm(this.partial, { recursive: true, force: true })
+  }
+
+  async #assertThere({ path, bytes }: FileEntry): Promise<void> {
+    const there = await stat(join(this.partial, path)).catch(() => undefined)
+    if (there?.size === bytes) return
+    throw new OperatorError(`${join(this.partial, path)} was written, and is not there any more as it was.`, {
+      means: 'Somebody changed the backup folder while the backup was being taken.',
+      next: `Remove ${this.partial} and run the same command again: it begins anew.`,
+    })
   }
 }
 
@@ -125,22 +137,21 @@ export function archiveName(cluster: string, at: Date): string {
 
 /** The unfinished backups in the folder, by their paths. None of them is a backup. */
 export async function unfinished(backupDir: string): Promise<string[]> {
-  const names = await readdir(backupDir).catch(() => [])
+  const names = await readdir(backupDir).catch((): string[] => [])
   return names.filter((name) => name.endsWith(partialSuffix)).map((name) => join(backupDir, name))
+}
+
+/** The bytes of a file in a backup as they lie there. */
+export function storedContent(folder: string, path: string): Bytes {
+  return createReadStream(join(folder, archivePath.parse(path)), { highWaterMark: readChunkBytes })
 }
 
 /**
  * The plain content of a file in a backup: decrypted and decompressed as its suffixes say. Nothing touches the disk.
- * @param inspect sees the bytes as they lie there, e.g. to hash them in the same pass
+ * @param stored the file's bytes, by storedContent
  * @throws OperatorError when an encrypted file is read without a decryption, or does not open
  */
-export function plainContent(
-  folder: string,
-  path: string,
-  decryption: Decryption | undefined,
-  inspect: (bytes: Bytes) => Bytes = (bytes) => bytes,
-): Bytes {
-  const stored = inspect(createReadStream(join(folder, archivePath.parse(path)), { highWaterMark: readChunkBytes }))
+export function plainContent(path: string, stored: Bytes, decryption: Decryption | undefined): Bytes {
   const decrypted = path.endsWith('.age') ? requireDecryption(decryption, path).decrypt(stored, path) : stored
   return /\.gz(\.age)?$/.test(path) ? decompress(decrypted) : decrypted
 }

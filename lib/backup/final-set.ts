@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Settings } from '../settings.ts'
-import { Archive, archiveName, measure, plainContent } from './archive.ts'
+import { Archive, archiveName, measure, plainContent, storedContent } from './archive.ts'
 import { type Decryption, decryptionFrom, encryptionTo } from './encryption.ts'
 import { type FileEntry, type Manifest, readManifest, type SnapshotEntry } from './manifest.ts'
 
@@ -54,11 +54,16 @@ export async function writeFinalSet(
   const name = `${archiveName(settings.clusterName, createdAt)}-final`
   const archive = await Archive.begin(settings.backupDir, name, encryptionTo(settings.ageRecipients))
   try {
-    const snapshot = await addSnapshot(archive, set.snapshotPath, set.info.snapshot)
-    for (const [node, config] of Object.entries(set.machineConfigs)) await archive.add(machineConfigPath(node), config)
+    const { snapshot, file } = await addSnapshot(archive, set.snapshotPath, set.info.snapshot)
+    const files = [file]
+    for (const [node, config] of Object.entries(set.machineConfigs)) {
+      files.push(await archive.add(machineConfigPath(node), config))
+    }
     const { identity, versions } = set.info
     const rest = { cluster: settings.clusterName, createdAt: createdAt.toISOString(), identity, versions, snapshot }
-    return { folder: await archive.finish({ content: 'final-snapshot', resources: [], unreadable: [], ...rest }) }
+    return {
+      folder: await archive.finish({ content: 'final-snapshot', files, resources: [], unreadable: [], ...rest }),
+    }
   } catch (error) {
     await archive.abandon()
     throw error
@@ -70,10 +75,13 @@ export async function addSnapshot(
   archive: Archive,
   file: string,
   status: { hash?: string; revision?: number } = {},
-): Promise<SnapshotEntry> {
+): Promise<{ snapshot: SnapshotEntry; file: FileEntry }> {
   const plain = measure()
-  await archive.add(snapshotPath, plain.through(createReadStream(file)))
-  return { path: snapshotPath, ...status, bytes: plain.bytes(), sha256: plain.sha256() }
+  const entry = await archive.add(snapshotPath, plain.through(createReadStream(file, { highWaterMark: 1 << 20 })))
+  return {
+    snapshot: { path: snapshotPath, ...status, bytes: plain.bytes(), sha256: plain.sha256() },
+    file: entry,
+  }
 }
 
 /**
@@ -115,7 +123,7 @@ const recoverOtherwise = 'Use another backup (SNAPSHOT=FILE), or rebuild from Gi
 async function openSnapshot(folder: string, snapshot: SnapshotEntry, decryption: Decryption, target: string) {
   const plain = measure()
   try {
-    const content = plain.through(plainContent(folder, snapshot.path, decryption))
+    const content = plain.through(plainContent(snapshot.path, storedContent(folder, snapshot.path), decryption))
     await pipeline(content, createWriteStream(target, { mode: 0o600 }))
     if (plain.sha256() !== snapshot.sha256) throw damaged(join(folder, snapshot.path))
   } catch (error) {
@@ -127,9 +135,10 @@ async function openSnapshot(folder: string, snapshot: SnapshotEntry, decryption:
 
 async function checkedContent(folder: string, file: FileEntry, decryption: Decryption): Promise<Buffer> {
   const stored = measure()
+  const content = stored.through(storedContent(folder, file.path))
   const chunks: Uint8Array[] = []
   try {
-    for await (const chunk of plainContent(folder, file.path, decryption, stored.through)) chunks.push(chunk)
+    for await (const chunk of plainContent(file.path, content, decryption)) chunks.push(chunk)
     if (stored.sha256() !== file.sha256) throw damaged(join(folder, file.path))
     return Buffer.concat(chunks)
   } catch (error) {

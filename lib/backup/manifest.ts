@@ -29,8 +29,8 @@ const resourceName = { group: z.string(), version: z.string(), resource: z.strin
 const snapshotEntry = z.object({
   path: archivePath,
   /** etcd's own hash of the key space, as `etcdutl snapshot status` prints it */
-  hash: z.string().optional(),
-  revision: z.number().int().optional(),
+  hash: z.string().exactOptional(),
+  revision: z.number().int().exactOptional(),
   /** of the plain file */
   bytes: size,
   sha256,
@@ -44,15 +44,15 @@ const manifestSchema = z.object({
   recipients: z.array(z.string()),
   files: z.array(fileEntry),
   /** without a path: there were none, and so there is no file */
-  resources: z.array(z.object({ ...resourceName, count: size, path: archivePath.optional() })),
+  resources: z.array(z.object({ ...resourceName, count: size, path: archivePath.exactOptional() })),
   unreadable: z.array(z.object({ ...resourceName, reason: z.string() })),
-  identity: z.object({ kubeSystemUid: z.string().optional(), etcdClusterId: z.string().optional() }),
+  identity: z.object({ kubeSystemUid: z.string().exactOptional(), etcdClusterId: z.string().exactOptional() }),
   versions: z.object({
-    talos: z.string().optional(),
-    kubernetes: z.string().optional(),
-    talosctl: z.string().optional(),
+    talos: z.string().exactOptional(),
+    kubernetes: z.string().exactOptional(),
+    talosctl: z.string().exactOptional(),
   }),
-  snapshot: snapshotEntry.optional(),
+  snapshot: snapshotEntry.exactOptional(),
 })
 
 export type Manifest = z.output<typeof manifestSchema>
@@ -99,6 +99,14 @@ export function parseManifest(text: string, origin: string): Manifest {
   throw new OperatorError(`${origin} is damaged, or is no manifest: ${wrong.join('; ')}`, {
     means: 'What the backup holds cannot be known from it.',
     next: 'Use another backup, or take a new one: task migrate:backup',
+  })
+}
+
+/** What a backup had to leave out, as lines for the operator. */
+export function describeUnreadable(unreadable: readonly UnreadableResource[]): string[] {
+  return unreadable.map(({ group, version, resource, reason }) => {
+    const name = resource === '*' ? `all of ${group}/${version}` : `${resource}${group ? `.${group}` : ''}`
+    return `Not in the backup: ${name} (${reason})`
   })
 }
 

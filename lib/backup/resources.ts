@@ -1,8 +1,9 @@
 import pMap from 'p-map'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
-import type { Discovery, ListableResource } from '../kubernetes/discovery.ts'
+import { type Discovery, discover, type ListableResource } from '../kubernetes/discovery.ts'
 import { type ListingOptions, type Page, readListing } from '../kubernetes/listing.ts'
 import { messageOf } from '../migration/errors.ts'
+import type { Migration } from '../migration/migration.ts'
 import type { Archive } from './archive.ts'
 import type { FileEntry, ResourceEntry, UnreadableResource } from './manifest.ts'
 
@@ -27,6 +28,24 @@ const atOnce = 4
  * GeneratorState: External Secrets Operator keeps what its generators made.
  */
 const secretResources = new Set(['/secrets', 'generators.external-secrets.io/generatorstates'])
+
+/** As backUpResources, as a change of a phase: a dry run only says how much there is to write. */
+export async function backUpObjects(
+  migration: Migration,
+  api: KubernetesApi,
+  archive: Archive,
+): Promise<ResourcesBackup | undefined> {
+  const discovery = await discover(api)
+  const { console, clock } = migration
+  return migration.change(`Write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
+    apply: () =>
+      backUpResources(api, discovery, archive, {
+        clock,
+        onProgress: ({ resourcesDone, resourcesTotal, objects }) =>
+          console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`),
+      }),
+  })
+}
 
 /**
  * Writes every object of every listable resource into the archive: one file per resource that has any, one object per line as the
@@ -56,13 +75,13 @@ export async function backUpResources(
   )
   const dead = discovery.dead.map(({ group, version, reason }) => ({ group, version, resource: '*', reason }))
   return {
-    resources: outcomes.flatMap((outcome) => ('count' in outcome ? [outcome.entry] : [])),
+    resources: outcomes.flatMap((outcome) => ('entry' in outcome ? [outcome.entry] : [])),
     unreadable: [...dead, ...outcomes.flatMap((outcome) => ('reason' in outcome ? [outcome] : []))],
-    files: outcomes.flatMap((outcome) => ('file' in outcome && outcome.file ? [outcome.file] : [])),
+    files: outcomes.flatMap((outcome) => ('entry' in outcome ? (outcome.file ?? []) : [])),
   }
 }
 
-type Outcome = { count: number; entry: ResourceEntry; file: FileEntry | undefined } | UnreadableResource
+type Outcome = { entry: ResourceEntry; file: FileEntry | undefined } | UnreadableResource
 
 async function backUpResource(
   api: Pick<KubernetesApi, 'raw' | 'server'>,
@@ -80,7 +99,7 @@ async function backUpResource(
         count += objects
         onObjects(objects)
       })
-      return { count, file, entry: { group, version, resource, count, ...(file ? { path } : {}) } }
+      return { file, entry: { group, version, resource, count, ...(file ? { path } : {}) } }
     })
   } catch (error) {
     if (!(error instanceof ApiError)) throw error

@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { beginBackup } from '../lib/backup/begin.ts'
+import { findDependencies } from '../lib/backup/dependencies.ts'
+import { backUpConfigs, backUpSnapshot } from '../lib/backup/machines.ts'
+import { backUpObjects } from '../lib/backup/resources.ts'
+import { proveBackup, sealBackup, writeFacts } from '../lib/backup/seal.ts'
+import { KubernetesApi } from '../lib/kubernetes/api.ts'
+import { discover } from '../lib/kubernetes/discovery.ts'
+import { phase } from '../lib/migration/phase.ts'
+import { Talosctl } from '../lib/talos/talosctl.ts'
+import { takeBaseline } from '../lib/verify/baseline.ts'
+
+export default await phase('backup', async (migration) => {
+  const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
+  const talosctl = await Talosctl.open(migration.settings)
+
+  const backup = await beginBackup(migration)
+  const { archive } = backup
+
+  // Before anything is suspended or drained: this is what the cluster is compared with afterwards.
+  const baseline = await migration.step('Take the baseline of health', async () =>
+    writeFacts(migration, backup, 'baseline.json', await takeBaseline(api)),
+  )
+  const dependencies = await migration.step('Note external dependencies', async () =>
+    writeFacts(migration, backup, 'dependencies.json', await findDependencies(api, await discover(api))),
+  )
+
+  const snapshot = await migration.step('Back up etcd', () => backUpSnapshot(migration, talosctl, api, archive))
+  const objects = await migration.step('Back up every API object', () => backUpObjects(migration, api, archive))
+  const configs = await migration.step('Back up machine configs, talosconfig and kubeconfig', () =>
+    backUpConfigs(migration, talosctl, api, archive),
+  )
+
+  const parts = { snapshot, objects, configs, facts: [...baseline, ...dependencies] }
+  const folder = await migration.step('Seal the backup', () => sealBackup(migration, backup, parts))
+  await migration.step('Read the backup back', () => proveBackup(migration, folder))
+  api.close()
+})
