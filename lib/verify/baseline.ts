@@ -16,6 +16,7 @@ import { describeOwner, isFinished, isReady, listPods, ownerOf, whyNotReady } fr
 import { readReadiness } from '../kubernetes/readiness.ts'
 import { readExternalSecrets } from './external-secrets.ts'
 import { readHosts } from './hosts.ts'
+import { askIngress } from './ingress.ts'
 
 const named = { key: z.string() }
 const condition = { ready: z.string(), message: z.string() }
@@ -49,22 +50,35 @@ export const baselineSchema = z.object({
   ),
   externalSecrets: z.array(z.object({ ...named, ...condition })),
   hosts: z.array(z.object({ host: z.string(), from: z.string() })),
+  /** what the node's address answered for each host; empty if it was not asked */
+  ingress: z.array(z.object({ host: z.string(), status: z.number().nullable(), saw: z.string() })),
 })
 
 export type Baseline = z.output<typeof baselineSchema>
 
 /**
  * Reads the whole state that later checks are held against. What is not installed (Flux, Argo CD, External Secrets, Traefik) is an empty list.
+ * @param address the node's, to ask its ingress for every host; without it, ingress is not asked
  * @throws ApiError when the API server refuses or fails a read
  */
-export async function takeBaseline(api: KubernetesApi, now = new Date()): Promise<Baseline> {
+export async function takeBaseline(
+  api: KubernetesApi,
+  { now = new Date(), address }: { now?: Date; address?: string } = {},
+): Promise<Baseline> {
   const [cluster, gitops, externalSecrets, hosts] = await Promise.all([
     readCluster(api),
     readGitOps(api),
     readExternalSecrets(api),
     readHosts(api),
   ])
-  return { version: 1, takenAt: now.toISOString(), ...cluster, ...gitops, externalSecrets, hosts }
+  const ingress =
+    address === undefined
+      ? []
+      : await askIngress(
+          hosts.map(({ host }) => host),
+          address,
+        )
+  return { version: 1, takenAt: now.toISOString(), ...cluster, ...gitops, externalSecrets, hosts, ingress }
 }
 
 async function readCluster(

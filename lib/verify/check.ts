@@ -1,3 +1,5 @@
+import { messageOf } from '../migration/errors.ts'
+
 /** An error makes the evening fail; a warning is said and passed. */
 export type Severity = 'error' | 'warning'
 
@@ -22,7 +24,12 @@ export interface CheckResult {
   readonly name: string
   readonly findings: readonly Finding[]
   readonly seconds: number
+  /** why it could not look at all: what it needs is missing, and named by a check of its own */
+  readonly notChecked?: string
 }
+
+/** Thrown by a check that needs something which another check already reports as missing. */
+export class NotChecked extends Error {}
 
 /**
  * Runs all checks at once. One that throws has found that it cannot tell, which is no proof of health.
@@ -36,24 +43,22 @@ export async function runChecks<Context>(
   return Promise.all(
     checks.map(async (check) => {
       const began = now()
-      const findings = await settle(check, context)
-      return { name: check.name, findings, seconds: (now() - began) / 1000 }
+      const outcome = await settle(check, context)
+      return { name: check.name, ...outcome, seconds: (now() - began) / 1000 }
     }),
   )
 }
 
-async function settle<Context>(check: Check<Context>, context: Context): Promise<readonly Finding[]> {
+async function settle<Context>(
+  check: Check<Context>,
+  context: Context,
+): Promise<Pick<CheckResult, 'findings' | 'notChecked'>> {
   try {
-    return await check.run(context)
+    return { findings: await check.run(context) }
   } catch (error) {
-    const what = error as { message?: string; next?: string }
-    return [
-      {
-        subject: 'the check itself',
-        evidence: what.message ?? String(error),
-        severity: 'error',
-        wayOut: what.next ?? 'Look into it before going on: what cannot be checked cannot be relied upon.',
-      },
-    ]
+    if (error instanceof NotChecked) return { findings: [], notChecked: error.message }
+    const { next } = error as { next?: string }
+    const wayOut = next ?? 'Look into it before going on: what cannot be checked cannot be relied upon.'
+    return { findings: [{ subject: 'the check itself', evidence: messageOf(error), severity: 'error', wayOut }] }
   }
 }

@@ -1,0 +1,65 @@
+import { request } from 'node:http'
+import pMap from 'p-map'
+import { messageOf } from '../migration/errors.ts'
+import type { Baseline } from './baseline.ts'
+import type { NamedFinding } from './comparison.ts'
+
+const check = 'Ingress answers by Host header'
+const concurrency = 16
+const timeoutMs = 5_000
+
+/** What the ingress controller at an address says for one host; null status: nothing answered. */
+export interface Answer {
+  readonly host: string
+  readonly status: number | null
+  readonly saw: string
+}
+
+/**
+ * Asks the node's own address for every host that the cluster serves, as the guide's `curl -H "Host: …"` does: no name has to resolve.
+ * A redirect or a login page is an answer; 404 is an ingress controller that does not know the host, 502 to 504 one without a backend.
+ */
+export async function askIngress(hosts: readonly string[], address: string, port = 80): Promise<Answer[]> {
+  return pMap(hosts, (host) => ask(host, address, port), { concurrency })
+}
+
+/** Hosts that do not answer now. Whether they ever did, a baseline without answers cannot tell: then it is a warning. */
+export async function ingressFindings(before: Baseline, address: string): Promise<NamedFinding[]> {
+  const hosts = before.hosts.map(({ host }) => host)
+  const answers = await askIngress(hosts, address)
+  const answeredBefore = new Set(before.ingress.filter(isServed).map(({ host }) => host))
+  const silent = answers.filter((answer) => !isServed(answer))
+  if (silent.length === hosts.length && answeredBefore.size === 0 && hosts.length > 0) {
+    return [findingOf({ host: `all ${hosts.length} hosts`, status: null, saw: silent[0]?.saw ?? '' }, address, false)]
+  }
+  return silent.map((answer) => findingOf(answer, address, answeredBefore.has(answer.host)))
+}
+
+function isServed({ status }: { status: number | null }): boolean {
+  return status !== null && status !== 404 && (status < 502 || status > 504)
+}
+
+function findingOf(answer: Answer, address: string, answeredBefore: boolean): NamedFinding {
+  return {
+    check,
+    subject: answer.host,
+    evidence: answeredBefore ? `${answer.saw}; it was served before` : answer.saw,
+    severity: answeredBefore ? 'error' : 'warning',
+    wayOut: `curl -v -H "Host: ${answer.host}" http://${address}`,
+    converging: true,
+  }
+}
+
+function ask(host: string, address: string, port: number): Promise<Answer> {
+  return new Promise((resolve) => {
+    const call = request({ host: address, port, method: 'GET', path: '/', headers: { Host: host }, timeout: timeoutMs })
+    call.on('response', (response) => {
+      response.resume()
+      const status = response.statusCode ?? 0
+      resolve({ host, status, saw: `HTTP ${status}` })
+    })
+    call.on('timeout', () => call.destroy(new Error(`no answer from ${address}:${port} within ${timeoutMs / 1000}s`)))
+    call.on('error', (error) => resolve({ host, status: null, saw: messageOf(error) }))
+    call.end()
+  })
+}

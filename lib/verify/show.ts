@@ -1,0 +1,69 @@
+import { OperatorError } from '../migration/errors.ts'
+import type { Migration } from '../migration/migration.ts'
+import type { CheckResult } from './check.ts'
+import type { Comparison, NamedFinding } from './comparison.ts'
+
+type Screen = Migration['console']
+
+const columns = ['check', 'what', 'evidence', 'what to do']
+
+/** The three lists that verify ends with, and what else is worth a look. */
+export function showComparison(console: Screen, comparison: Comparison): void {
+  if (comparison.fine.length > 0) console.info(`Fine: ${comparison.fine.join(' · ')}`)
+  list(console, 'Healed since the backup', comparison.healed)
+  list(console, 'Broken before too', comparison.brokenBefore)
+  list(console, 'New, but no error', comparison.warnings)
+  list(console, 'Newly broken', comparison.newlyBroken)
+}
+
+/** @throws OperatorError when anything is newly broken */
+export function failOnNewlyBroken(comparison: Comparison): void {
+  const { newlyBroken } = comparison
+  if (newlyBroken.length === 0) return
+  const subjects = newlyBroken.map(({ subject }) => subject)
+  throw new OperatorError(
+    `${newlyBroken.length} newly broken: ${subjects.slice(0, 8).join(', ')}${subjects.length > 8 ? ', …' : ''}.`,
+    {
+      means: 'These were well at the time of the backup and are not now.',
+      next: 'Each has its way out in the list above. Then: task migrate:verify. If it cannot be mended: task migrate:rollback',
+    },
+  )
+}
+
+/** What preflight has found: errors and warnings with their ways out; checks without findings in one line. */
+export function showChecks(console: Screen, results: readonly CheckResult[]): void {
+  const fine = results.filter((result) => result.findings.length === 0 && result.notChecked === undefined)
+  if (fine.length > 0) console.info(`Fine: ${fine.map((result) => result.name).join(' · ')}`)
+  const skipped = results.flatMap(({ name, notChecked }) => (notChecked === undefined ? [] : [[name, notChecked]]))
+  if (skipped.length > 0) console.table('Not checked', ['check', 'why'], skipped)
+  const found = results.flatMap(({ name, findings }) => findings.map((finding) => ({ ...finding, check: name })))
+  list(
+    console,
+    'Warnings',
+    found.filter((finding) => finding.severity === 'warning'),
+  )
+  list(
+    console,
+    'Errors',
+    found.filter((finding) => finding.severity === 'error'),
+  )
+}
+
+/** @throws OperatorError when any check has found an error */
+export function failOnErrors(results: readonly CheckResult[]): void {
+  const errors = results.flatMap(({ findings }) => findings.filter((finding) => finding.severity === 'error'))
+  if (errors.length === 0) return
+  throw new OperatorError(
+    `${errors.length === 1 ? 'One reason' : `${errors.length} reasons`} why tonight would fail.`,
+    {
+      means: 'Nothing was changed.',
+      next: 'Mend them, then run this again: task migrate:preflight',
+    },
+  )
+}
+
+function list(console: Screen, title: string, findings: readonly NamedFinding[]): void {
+  if (findings.length === 0) return
+  const rows = findings.map(({ check, subject, evidence, wayOut }) => [check, subject, evidence, wayOut])
+  console.table(`${title} (${findings.length})`, columns, rows)
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { KubernetesApi } from '../lib/kubernetes/api.ts'
+import { phase } from '../lib/migration/phase.ts'
+import { Talosctl } from '../lib/talos/talosctl.ts'
+import { takeBaseline } from '../lib/verify/baseline.ts'
+import { converge } from '../lib/verify/convergence.ts'
+import { ingressFindings } from '../lib/verify/ingress.ts'
+import { controlPlane, etcdFindings } from '../lib/verify/machines.ts'
+import { failOnNewlyBroken, showComparison } from '../lib/verify/show.ts'
+import { storedBaseline } from '../lib/verify/stored-baseline.ts'
+
+export default await phase('verify', async (migration) => {
+  const { settings } = migration
+  const api = await KubernetesApi.fromFile(settings.kubeconfig)
+  const talosctl = await Talosctl.open(settings)
+  const target = controlPlane(settings)
+
+  const stored = await storedBaseline(migration)
+  if (stored) migration.console.info(`Compared with the baseline of ${stored.takenAt}.`)
+  else
+    migration.console.warn('This run has no baseline: all that is broken counts as new. task migrate:backup takes one.')
+
+  const comparison = await migration.wait({
+    name: 'the API answers',
+    timeoutSeconds: settings.apiTimeout,
+    hint: 'Does KUBECONFIG point to the new control plane? task talos:kubeconfig',
+    probe: async () => ({ met: true, value: stored ?? (await takeBaseline(api)) }),
+  })
+  const result = await converge(migration, api, comparison, async () => [
+    ...(await etcdFindings(talosctl, target)),
+    ...(await ingressFindings(comparison, target.address)),
+  ])
+
+  showComparison(migration.console, result)
+  api.close()
+  failOnNewlyBroken(result)
+})
