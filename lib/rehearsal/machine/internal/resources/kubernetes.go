@@ -7,9 +7,9 @@ import (
 	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/siderolabs/talos/pkg/machinery/constants"
 	"github.com/siderolabs/talos/pkg/machinery/resources/k8s"
-	corev1 "k8s.io/api/core/v1"
 
 	"talos-migrate.invalid/machine/internal/facts"
+	"talos-migrate.invalid/machine/internal/nodespec"
 	"talos-migrate.invalid/machine/internal/staticpods"
 )
 
@@ -48,32 +48,22 @@ func kubernetesResources(m facts.Machine, view nodeView) []resource.Resource {
 func nodeSpecs(m facts.Machine) []resource.Resource {
 	var all []resource.Resource
 
-	labels := map[string]string{}
-	for key, value := range m.Config().Machine().NodeLabels() {
-		labels[key] = value
-	}
-
-	if isControlPlane(m) {
-		labels[constants.LabelNodeRoleControlPlane] = ""
-
-		if !m.Config().Cluster().ScheduleOnControlPlanes() {
-			taint := k8s.NewNodeTaintSpec(constants.LabelNodeRoleControlPlane)
-			taint.TypedSpec().Key = constants.LabelNodeRoleControlPlane
-			taint.TypedSpec().Effect = string(corev1.TaintEffectNoSchedule)
-			all = append(all, taint)
-		}
-	}
-
-	for key, value := range labels {
+	for key, value := range nodespec.Labels(m.Config()) {
 		label := k8s.NewNodeLabelSpec(key)
 		label.TypedSpec().Key, label.TypedSpec().Value = key, value
 		all = append(all, label)
 	}
 
-	for key, value := range m.Config().Machine().NodeAnnotations() {
+	for key, value := range nodespec.Annotations(m.Config()) {
 		annotation := k8s.NewNodeAnnotationSpec(key)
 		annotation.TypedSpec().Key, annotation.TypedSpec().Value = key, value
 		all = append(all, annotation)
+	}
+
+	for _, wanted := range nodespec.Taints(m.Config()) {
+		taint := k8s.NewNodeTaintSpec(wanted.Key)
+		taint.TypedSpec().Key, taint.TypedSpec().Value, taint.TypedSpec().Effect = wanted.Key, wanted.Value, string(wanted.Effect)
+		all = append(all, taint)
 	}
 
 	return all
