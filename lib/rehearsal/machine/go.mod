@@ -19,6 +19,7 @@ require (
 )
 
 require (
+	github.com/hexops/gotextdiff v1.0.3 // indirect
 	github.com/onsi/ginkgo/v2 v2.23.4 // indirect
 	github.com/onsi/gomega v1.37.0 // indirect
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
