@@ -159,7 +159,7 @@ async function execute(binary: string, args: readonly string[], options: CallOpt
     detached: true,
     quiet: true,
     nothrow: true,
-    timeout: `${deadline}s`,
+    timeout: deadline * 1000,
     timeoutSignal: 'SIGKILL',
     kill,
   } as const
