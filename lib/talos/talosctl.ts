@@ -162,7 +162,7 @@ async function execute(binary: string, args: readonly string[], options: CallOpt
     timeout: deadline * 1000,
     timeoutSignal: 'SIGKILL',
     kill,
-  } as const
+  }
   // Node gives a child a socket for its standard input, and a socket cannot be opened as /dev/stdin: cat makes a pipe of it.
   const running =
     options.input === undefined
