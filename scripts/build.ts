@@ -8,10 +8,12 @@ import writeFileAtomic from 'write-file-atomic'
 
 const scripts = dirname(fileURLToPath(import.meta.url))
 const dist = join(dirname(scripts), 'dist')
+// What builds is not itself built.
+const notBundled = new Set(['build.ts', 'binaries.ts'])
 
 const { outputFiles } = await build({
   entryPoints: readdirSync(scripts)
-    .filter((name) => name.endsWith('.ts') && name !== 'build.ts')
+    .filter((name) => name.endsWith('.ts') && !notBundled.has(name))
     .map((name) => join(scripts, name)),
   outdir: dist,
   bundle: true,
