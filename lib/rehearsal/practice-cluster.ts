@@ -20,6 +20,8 @@ export interface PracticeClusterOptions {
   keep?: boolean
   /** More machine config patches, e.g. to plant something in it. */
   configPatches?: readonly string[]
+  /** Stands in the values of all Secrets, to be searched for elsewhere. */
+  canary?: string
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
   bootDelayMs?: number
   signal?: AbortSignal
@@ -102,7 +104,11 @@ export class PracticeCluster {
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
-        await populate(api, { localPathRoot: join(this.old.disk, 'EPHEMERAL/local-path-provisioner') })
+        const { canary } = this.#options
+        await populate(api, {
+          localPathRoot: join(this.old.disk, 'EPHEMERAL/local-path-provisioner'),
+          ...(canary === undefined ? {} : { canary }),
+        })
       } finally {
         api.close()
       }

@@ -1,0 +1,76 @@
+import type { Outage } from './availability.ts'
+import type { MachineEvent } from './timeline.ts'
+
+/** Who took the time: the machines and the programs on them, the one who swaps the hardware, or talos-migrate. */
+export type TimeOf = 'machine' | 'operator' | 'ours'
+
+/** One part of the time that the API was down. */
+export interface Slice {
+  what: string
+  of: TimeOf
+  seconds: number
+}
+
+export interface Downtime {
+  /** The whole time without API, in seconds. */
+  seconds: number
+  slices: Slice[]
+  /** What of it was talos-migrate's own, in seconds. */
+  ours: number
+}
+
+/** What happened, in milliseconds since the epoch. */
+export interface Evening {
+  old: readonly MachineEvent[]
+  replacement: readonly MachineEvent[]
+  /** When the journal said that the old machine is proven off. */
+  provenOff: number | undefined
+}
+
+/**
+ * Divides the outage by what happened meanwhile. The boundaries follow each other as in the runbook; one that is missing,
+ * or that came before its predecessor, gives its time to the next.
+ */
+export function divideDowntime(outages: readonly Outage[], evening: Evening): Downtime {
+  const seconds = sum(outages.map(({ from, to }) => to - from)) / 1000
+  const longest = outages.reduce<Outage | undefined>((a, b) => (a && a.to - a.from >= b.to - b.from ? a : b), undefined)
+  if (!longest) return { seconds: 0, slices: [], ours: 0 }
+  const slices: Slice[] = []
+  let from = longest.from
+  for (const { at, what, of } of boundaries(evening)) {
+    const to = Math.min(at ?? from, longest.to)
+    if (to <= from) continue
+    slices.push({ what, of, seconds: (to - from) / 1000 })
+    from = to
+  }
+  if (longest.to > from)
+    slices.push({ what: 'Kubernetes API ready', of: 'machine', seconds: (longest.to - from) / 1000 })
+  const others = seconds - (longest.to - longest.from) / 1000
+  if (others > 0.05) slices.push({ what: 'other, shorter outages', of: 'ours', seconds: others })
+  const ours = sum(slices.filter((slice) => slice.of === 'ours').map((slice) => slice.seconds))
+  return { seconds, slices, ours }
+}
+
+interface Boundary {
+  at: number | undefined
+  what: string
+  of: TimeOf
+}
+
+function boundaries({ old, replacement, provenOff }: Evening): Boundary[] {
+  const last = (event: string) => old.findLast((one) => one.event === event)?.at
+  const first = (event: string) => replacement.find((one) => one.event === event)?.at
+  // A recovery uploads the snapshot and then asks for the bootstrap: our turn ends with the latter.
+  return [
+    { at: last('stopped'), what: 'the old machine shuts down', of: 'machine' },
+    { at: provenOff, what: 'proof that it is off', of: 'ours' },
+    { at: first('power-on'), what: 'the operator swaps the hardware', of: 'operator' },
+    { at: first('maintenance-ready'), what: 'the new machine starts', of: 'machine' },
+    { at: first('config-applied'), what: 'it waits for its machine config', of: 'ours' },
+    { at: first('booted'), what: 'it restarts with it', of: 'machine' },
+    { at: first('bootstrap-requested'), what: 'it waits for the snapshot and the bootstrap', of: 'ours' },
+    { at: first('etcd-ready'), what: 'etcd recovers the snapshot and starts', of: 'machine' },
+  ]
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)

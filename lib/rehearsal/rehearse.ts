@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { formatSeconds } from '../migration/clock.ts'
+import type { Console } from '../migration/console.ts'
+import { OperatorError } from '../migration/errors.ts'
+import { Journal } from '../migration/journal.ts'
+import { startAdversaries } from './adversaries.ts'
+import { outages, watchAvailability } from './availability.ts'
+import { ensureBinaries } from './binaries.ts'
+import { type Downtime, divideDowntime } from './downtime.ts'
+import { provenOffAt, swapWhenAsked } from './operator.ts'
+import { PracticeCluster, type Step } from './practice-cluster.ts'
+import type { PracticeMachine } from './practice-machine.ts'
+import { compareTruths, etcdProof, offProof, type Proof } from './proofs.ts'
+import { runTask } from './run-task.ts'
+import { readTruth, type Truth } from './truth.ts'
+
+export interface RehearsalOptions {
+  console: Console
+  signal: AbortSignal
+  keep: boolean
+  /** Flags for the scripts that are rehearsed, such as --json. */
+  flags: readonly string[]
+}
+
+/** How a phase of the rehearsed run went, from its journal. */
+export interface PhaseResult {
+  name: string
+  seconds: number
+  result: string
+}
+
+export interface Rehearsal {
+  phases: PhaseResult[]
+  proofs: Proof[]
+  downtime: Downtime
+  before: Truth
+  /** The exit code of the run. */
+  exitCode: number
+}
+
+/**
+ * Practises scenario A: makes a practice cluster, runs `task migrate:run` against it as a user would, swaps the hardware
+ * when the run asks for it, and proves what became of the cluster. Nothing is left running, however it ends.
+ * @throws OperatorError when the practice cluster does not come up, or when the run fails
+ */
+export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehearsal> {
+  const { console, signal, keep } = options
+  const step = steps(console)
+  const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
+  const cluster = await PracticeCluster.create({ binaries, step, keep, signal })
+  try {
+    await cluster.start()
+    return await rehearseOn(cluster, step, options)
+  } finally {
+    await cluster.destroy()
+    if (keep) console.info(`The practice cluster's folder was kept: ${cluster.folder}`)
+  }
+}
+
+async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
+  const before = await step('Write down every object of the cluster', () => truthOf(cluster))
+  const adversaries = startAdversaries(cluster.homelab.kubeconfig)
+  const availability = await watchAvailability(readFileSync(cluster.homelab.kubeconfig, 'utf8'))
+  try {
+    const { exitCode, replacement } = await migrate(cluster, options)
+    if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
+    const proofs = await step('Prove what became of it', async () => [
+      ...compareTruths(before, await truthOf(cluster)),
+      offProof(cluster.old),
+      await etcdProof(cluster),
+    ])
+    const downtime = divideDowntime(outages(availability.samples), {
+      old: cluster.old.timeline,
+      replacement: replacement.timeline,
+      provenOff: provenOffAt(journalOf(cluster)),
+    })
+    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, exitCode }
+  } finally {
+    availability.stop()
+    await adversaries.stop()
+  }
+}
+
+async function migrate(
+  cluster: PracticeCluster,
+  { flags, signal }: RehearsalOptions,
+): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
+  const ended = new AbortController()
+  const swap = swapWhenAsked(cluster, { signal: AbortSignal.any([signal, ended.signal]) })
+  // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
+  swap.catch(() => undefined)
+  const dashes = flags.length > 0 ? ['--', ...flags] : []
+  const exitCode = await runTask(['migrate:run', 'SCENARIO=A', ...dashes], {
+    task: cluster.binaries.task,
+    environment: cluster.environment,
+    output: 'inherit',
+    signal,
+  })
+  ended.abort()
+  return { exitCode, replacement: await swap }
+}
+
+async function truthOf(cluster: PracticeCluster): Promise<Truth> {
+  const api = await cluster.api()
+  try {
+    return await readTruth(api)
+  } finally {
+    api.close()
+  }
+}
+
+/** The phases of a run in the order in which they were first begun, each with all the time that it took. */
+export function phaseResults(journalPath: string): PhaseResult[] {
+  const results = new Map<string, PhaseResult>()
+  for (const record of Journal.inMemory(journalPath, () => new Date()).records) {
+    if (record.type !== 'phase') continue
+    const before = results.get(record.phase)
+    const seconds = (before?.seconds ?? 0) + (record.seconds ?? 0)
+    results.set(record.phase, { name: record.phase, seconds, result: record.state })
+  }
+  return [...results.values()]
+}
+
+function journalOf(cluster: PracticeCluster): string {
+  return join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
+}
+
+/** Shows each part of the rehearsal's own work as the phases show theirs. */
+function steps(console: Console): Step {
+  return async (title, work) => {
+    const began = Date.now()
+    const seconds = () => (Date.now() - began) / 1000
+    console.stepBegin(title)
+    try {
+      const value = await work()
+      console.stepEnd(title, 'done', seconds())
+      return value
+    } catch (error) {
+      console.stepEnd(title, 'failed', seconds())
+      throw error
+    }
+  }
+}
+
+function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }: RehearsalOptions): Error {
+  if (signal.aborted) return signal.reason
+  const logs = cluster.machines.map((machine) => machine.logPath).join(', ')
+  return new OperatorError(`The rehearsed run ended with exit code ${exitCode}.`, {
+    means: 'What is written above is what an operator would have seen. The practice cluster is taken away.',
+    next: keep
+      ? `Look at the run in ${cluster.homelab.outputDir} and at the machines' logs: ${logs}`
+      : 'npm run rehearse -- --scenario A --keep   leaves its folder behind for a look',
+  })
+}
+
+/** Shows what the rehearsal came to: phases, proofs, downtime. */
+export function showRehearsal({ phases, proofs, downtime }: Rehearsal, console: Console): void {
+  const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
+  console.table('Phases', ['phase', 'duration', 'result'], rows)
+  const mark = (holds: boolean) => (holds ? 'proven' : 'NOT PROVEN')
+  console.table(
+    'Proofs',
+    ['', 'claim', 'rests on'],
+    proofs.map(({ claim, holds, evidence }) => [mark(holds), claim, evidence]),
+  )
+  for (const { claim, against } of proofs) {
+    for (const line of against.slice(0, shownAgainst)) console.warn(`${claim}? ${line}`)
+    if (against.length > shownAgainst) console.warn(`… and ${against.length - shownAgainst} more`)
+  }
+  const title = `The API was down for ${formatSeconds(downtime.seconds)}, ${formatSeconds(downtime.ours)} of it ours`
+  const names = { machine: 'machine and Kubernetes', operator: 'operator', ours: 'talos-migrate' }
+  console.table(
+    title,
+    ['what', 'whose', 'time'],
+    downtime.slices.map((one) => [one.what, names[one.of], formatSeconds(one.seconds)]),
+  )
+}
+
+const shownAgainst = 20

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { delimiter, dirname } from 'node:path'
+import { projectFolder } from '../settings.ts'
+import type { Environment } from './binaries/find.ts'
+
+export interface TaskRun {
+  /** The go-task binary. */
+  task: string
+  environment: Environment
+  /** 'inherit' shows it on the terminal; 'pipe' hands every piece of output to onOutput. */
+  output: 'inherit' | 'pipe'
+  onOutput?: (text: string) => void
+  /** Told the process id, which is also that of its process group, as soon as there is one. */
+  onStart?: (pid: number) => void
+  /** Aborted: the task gets what Ctrl-C sends, and is killed when that has not ended it after 30 s. */
+  signal?: AbortSignal
+}
+
+const patienceMs = 30_000
+
+/**
+ * Types `task NAME VARIABLE=VALUE…` as a user would, with the answer yes to its prompts, and waits for its end. It runs in
+ * a process group of its own, so that it is interrupted once, by us, and leaves nothing behind when we are gone.
+ * @returns its exit code; 128 and the signal's number when a signal ended it
+ */
+export async function runTask(args: readonly string[], run: TaskRun): Promise<number> {
+  const output = run.output === 'inherit' ? 'inherit' : 'pipe'
+  const path = [dirname(run.task), run.environment.PATH].filter(Boolean).join(delimiter)
+  const child = spawn(run.task, ['--yes', '--exit-code', ...args], {
+    cwd: projectFolder,
+    env: { ...run.environment, PATH: path },
+    stdio: ['ignore', output, output],
+    detached: true,
+  })
+  if (child.pid !== undefined) run.onStart?.(child.pid)
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => run.onOutput?.(text))
+  }
+  let patience: NodeJS.Timeout | undefined
+  const interrupt = () => {
+    signalGroup(child, 'SIGINT')
+    patience = setTimeout(() => signalGroup(child, 'SIGKILL'), patienceMs)
+  }
+  const kill = () => signalGroup(child, 'SIGKILL')
+  run.signal?.addEventListener('abort', interrupt, { once: true })
+  process.once('exit', kill)
+  try {
+    return await exitCodeOf(child)
+  } finally {
+    clearTimeout(patience)
+    run.signal?.removeEventListener('abort', interrupt)
+    process.off('exit', kill)
+  }
+}
+
+function exitCodeOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)))
+  })
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
