@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
+import { parse, parseAllDocuments } from 'yaml'
+import { z } from 'zod'
+import type { KubernetesObject } from '../../kubernetes/api.ts'
+import { appsFileSchema } from './apps.ts'
+import { expand } from './expand.ts'
+import { type Owner, own } from './ownership.ts'
+import { ResourceTypes } from './resources.ts'
+
+const objectSchema = z
+  .looseObject({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
+  })
+  .transform((object) => object as KubernetesObject)
+
+const editSchema = z.strictObject({
+  why: z.string(),
+  object: objectSchema,
+  patch: z.record(z.string(), z.json()),
+})
+
+/** Something that a person changed in the cluster and not in Git. */
+export type HandEdit = z.infer<typeof editSchema>
+
+/** A homelab's Git repository, as the objects that its controllers have made of it. */
+export interface Homelab {
+  objects: KubernetesObject[]
+  handEdits: HandEdit[]
+  types: ResourceTypes
+}
+
+/**
+ * Reads test/fixtures/catalyst. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
+ * Argo CD Applications do.
+ * @throws Error when a file does not fit its schema, naming the file
+ */
+export async function readHomelab(options: { nodeName?: string } = {}): Promise<Homelab> {
+  const root = fixtureFolder()
+  const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.yaml')).sort()
+  const objects: KubernetesObject[] = []
+  for (const file of files.filter((file) => file !== 'by-hand.yaml')) {
+    try {
+      objects.push(...readFixture(file, await readFile(join(root, file), 'utf8'), options.nodeName ?? 'talos00'))
+    } catch (error) {
+      throw new Error(`${relative(process.cwd(), join(root, file))} is no fixture`, { cause: error })
+    }
+  }
+  const handEdits = z.array(editSchema).parse(parse(await readFile(join(root, 'by-hand.yaml'), 'utf8')))
+  const definitions = objects.filter(({ kind }) => kind === 'CustomResourceDefinition')
+  return { objects, handEdits, types: new ResourceTypes(definitions) }
+}
+
+function readFixture(file: string, text: string, nodeName: string): KubernetesObject[] {
+  const folder = dirname(file).split(sep).join('/')
+  const owner = ownerOfFolder(folder)
+  if (file.endsWith('apps.yaml')) return expand(appsFileSchema.parse(parse(text)), owner, folder, nodeName)
+  return parseAllDocuments(text).map((document) => {
+    const object = objectSchema.parse(document.toJS())
+    // Secrets do not come from Git: a person or an operator made them.
+    return owner && object.kind !== 'Secret' ? own(object, owner) : object
+  })
+}
+
+function ownerOfFolder(folder: string): Owner | undefined {
+  const [area, name] = folder.split('/')
+  if (name === undefined) return undefined
+  if (area === 'clusters') return { kind: 'Kustomization', namespace: 'flux-system', name: 'flux-system' }
+  if (area === 'infrastructure') return { kind: 'Kustomization', namespace: 'flux-system', name }
+  if (area === 'applications') return { kind: 'Application', namespace: 'argocd', name }
+  return undefined
+}
+
+/** Looked for upwards, because a bundle of this module lies elsewhere than its source. */
+function fixtureFolder(): string {
+  let folder = import.meta.dirname
+  while (!existsSync(join(folder, 'test/fixtures/catalyst/by-hand.yaml'))) {
+    if (dirname(folder) === folder) throw new Error('test/fixtures/catalyst is not above this module')
+    folder = dirname(folder)
+  }
+  return join(folder, 'test/fixtures/catalyst')
+}
