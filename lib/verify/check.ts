@@ -1,4 +1,4 @@
-import { messageOf } from '../migration/errors.ts'
+import { messageOf, OperatorError } from '../migration/errors.ts'
 
 /** An error makes the evening fail; a warning is said and passed. */
 export type Severity = 'error' | 'warning'
@@ -59,6 +59,15 @@ async function settle<Context>(
     if (error instanceof NotChecked) return { findings: [], notChecked: error.message }
     const { next } = error as { next?: string }
     const wayOut = next ?? 'Look into it before going on: what cannot be checked cannot be relied upon.'
-    return { findings: [{ subject: 'the check itself', evidence: messageOf(error), severity: 'error', wayOut }] }
+    return {
+      findings: [
+        {
+          subject: error instanceof OperatorError ? '–' : 'the check itself',
+          evidence: messageOf(error),
+          severity: 'error',
+          wayOut,
+        },
+      ],
+    }
   }
 }

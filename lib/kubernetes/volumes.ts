@@ -1,0 +1,106 @@
+import type { Settings } from '../settings.ts'
+import type { KubernetesApi } from './api.ts'
+import { fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
+import { describeOwner, listPods, ownerOf } from './pods.ts'
+import { claimsOfTemplate, listScalable } from './workloads.ts'
+
+/** What becomes of a volume's data when its machine is replaced. */
+export type VolumeFate = 'lost' | 'preserved' | 'unknown'
+
+export interface VolumeOutlook {
+  readonly claim: string
+  readonly volume: string
+  readonly storageClass: string
+  readonly size: string
+  readonly bytes: number
+  readonly where: string
+  readonly fate: VolumeFate
+  readonly usedBy: readonly string[]
+}
+
+/**
+ * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's own disk (a local or hostPath
+ * volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it back: the claim stays Bound, its folder is empty.
+ */
+export async function readVolumes(
+  api: KubernetesApi,
+  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+): Promise<VolumeOutlook[]> {
+  const [claims, volumes, users] = await Promise.all([
+    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+    api.list<PersistentVolume>('/api/v1/persistentvolumes'),
+    usersOfClaims(api),
+  ])
+  const byName = new Map(volumes.map((volume) => [volume.metadata.name, volume]))
+  return claims.map((claim) => {
+    const volume = byName.get(claim.spec.volumeName ?? '')
+    const size = claim.status?.capacity?.storage ?? claim.spec.resources?.requests?.storage ?? '0'
+    return {
+      claim: fullName(claim),
+      volume: claim.spec.volumeName ?? '',
+      storageClass: claim.spec.storageClassName ?? '',
+      size,
+      bytes: parseQuantity(size),
+      where: whereOf(volume),
+      fate: fateOf(claim.spec.storageClassName ?? '', volume, settings),
+      usedBy: users.get(fullName(claim)) ?? [],
+    }
+  })
+}
+
+/**
+ * Bytes of a quantity such as `10Gi` or `500M`; 0 if it is none.
+ * Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+ */
+export function parseQuantity(text: string): number {
+  const parts = /^(\d+(?:\.\d+)?)([KMGTPE]i?|[kmun])?$/.exec(text)
+  if (!parts) return 0
+  const unit = parts[2] ?? ''
+  const binary = unit.endsWith('i')
+  const power = ['', 'K', 'M', 'G', 'T', 'P', 'E'].indexOf(unit.replace('i', '').replace('k', 'K'))
+  if (power < 0) return 0
+  return Math.round(Number(parts[1]) * (binary ? 1024 : 1000) ** power)
+}
+
+/** 12.3 GB: what an operator compares with the size of a disk. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
+  const value = bytes / 1000 ** power
+  return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[power]}`
+}
+
+/** Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no template. */
+async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
+  const [workloads, pods, intermediates] = await Promise.all([
+    listScalable(api),
+    listPods(api),
+    Promise.all([api.list<Workload>('/apis/apps/v1/replicasets'), api.list<Workload>('/apis/batch/v1/jobs')]),
+  ])
+  const users = new Map<string, Set<string>>()
+  const add = (claim: string, user: string) => users.set(claim, (users.get(claim) ?? new Set<string>()).add(user))
+  for (const { kind, namespace, name, claims } of workloads) {
+    for (const claim of claims) add(`${namespace}/${claim}`, `${kind} ${namespace}/${name}`)
+  }
+  for (const pod of pods) {
+    const owner = describeOwner(ownerOf(pod, intermediates.flat()), pod)
+    for (const claim of claimsOfTemplate(pod.spec)) add(`${pod.metadata.namespace}/${claim}`, owner)
+  }
+  return new Map([...users].map(([claim, names]) => [claim, [...names]]))
+}
+
+function fateOf(
+  storageClass: string,
+  volume: PersistentVolume | undefined,
+  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+): VolumeFate {
+  if (volume?.spec.local || volume?.spec.hostPath || settings.localStorageClasses.includes(storageClass)) return 'lost'
+  if (volume?.spec.nfs || settings.nfsStorageClasses.includes(storageClass)) return 'preserved'
+  return 'unknown'
+}
+
+function whereOf(volume: PersistentVolume | undefined): string {
+  const { nfs, local, hostPath } = volume?.spec ?? {}
+  if (nfs) return `${nfs.server}:${nfs.path}`
+  return local?.path ?? hostPath?.path ?? ''
+}

@@ -1,0 +1,69 @@
+import { lookAhead } from '../../kubernetes/drain.ts'
+import { fullName } from '../../kubernetes/kinds.ts'
+import { findStateful } from '../../kubernetes/workloads.ts'
+import type { Finding } from '../check.ts'
+import { findingsOf } from '../comparison.ts'
+import type { PreflightCheck } from './context.ts'
+
+const nodeIsReady: PreflightCheck = {
+  name: 'The Node is there and ready',
+  run: async (context) => {
+    const { nodeName } = context.settings
+    const { nodes } = await context.state()
+    const node = nodes.find((each) => each.key === `Node ${nodeName}`)
+    const finding = (evidence: string, wayOut: string): Finding => ({
+      subject: `Node ${nodeName}`,
+      evidence,
+      severity: 'error',
+      wayOut,
+    })
+    if (!node) {
+      const names = nodes.map((each) => each.key.replace('Node ', '')).join(', ')
+      return [finding(`there is none; there is: ${names || 'no Node at all'}`, 'Correct NODE_NAME.')]
+    }
+    if (node.virtual) return [finding('it is a virtual node of Liqo', 'Set NODE_NAME to the control plane node.')]
+    return node.ready ? [] : [finding('it is not ready', `kubectl describe node ${nodeName}`)]
+  },
+}
+
+/** Old troubles do not stop the evening, but they are better known before than taken for its work after. */
+const clusterIsHealthy: PreflightCheck = {
+  name: 'Workloads, volumes and GitOps are healthy',
+  run: async (context) => {
+    const state = await context.state()
+    const node = `Node ${context.settings.nodeName}`
+    return findingsOf({ now: state, before: state })
+      .filter((finding) => finding.subject !== node)
+      .map(({ check: _check, ...finding }) => ({ ...finding, severity: 'warning' }))
+  },
+}
+
+const nothingBlocksTheDrain: PreflightCheck = {
+  name: 'Nothing blocks the drain',
+  run: async (context) => {
+    const api = await context.api()
+    const scaledDown = await findStateful(api, context.settings)
+    const outlook = await lookAhead(api, context.settings.nodeName, { force: false, scaledDown })
+    const refused = outlook.refused.map(({ pod, note }) => ({
+      subject: `Pod ${fullName(pod)}`,
+      evidence: note,
+      severity: 'error' as const,
+      wayOut: 'Delete it, give it a controller, or let it go: task migrate:drain -- --force',
+    }))
+    const blocked = outlook.blockers.map((blocker) => {
+      const unresolved = outlook.unresolved.includes(blocker)
+      return {
+        subject: `PodDisruptionBudget ${blocker.budget}`,
+        evidence: `${blocker.reason} (${blocker.pods.map((pod) => fullName(pod)).join(', ')})`,
+        severity: unresolved && blocker.hopeless ? ('error' as const) : ('warning' as const),
+        wayOut: unresolved
+          ? 'Scale down what it protects, or give it room, before the drain.'
+          : 'None needed: drain scales its workload to 0 with the replicas recorded, and resume brings it back.',
+      }
+    })
+    return [...refused, ...blocked]
+  },
+}
+
+/** The cluster as it is tonight. */
+export const clusterStateChecks: readonly PreflightCheck[] = [nodeIsReady, clusterIsHealthy, nothingBlocksTheDrain]

@@ -1,0 +1,152 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { parse, parseAllDocuments } from 'yaml'
+import { z } from 'zod'
+import { etcdMembers } from '../../talos/etcd.ts'
+import { differingSecrets } from '../../talos/machine-config.ts'
+import { etcdFindings } from '../machines.ts'
+import type { PreflightCheck } from './context.ts'
+
+const etcdIsHealthy: PreflightCheck = {
+  name: 'etcd is healthy',
+  run: async (context) => etcdFindings(await context.talosctl(), context.target),
+}
+
+const controlPlaneIsOneMachine: PreflightCheck = {
+  name: 'The control plane is the one machine that is replaced',
+  run: async (context) => {
+    if (context.settings.scenario === 'C') return []
+    const members = await etcdMembers(await context.talosctl(), context.target)
+    if (members.length === 1) return []
+    return [
+      {
+        subject: 'etcd',
+        evidence: `it has ${members.length} members: ${members.map((member) => member.hostname).join(', ')}`,
+        severity: 'error',
+        wayOut:
+          'With several members, join the new machine and remove the old one (SCENARIO=C) instead of recovering a snapshot.',
+      },
+    ]
+  },
+}
+
+const hostnameIsPinned: PreflightCheck = {
+  name: 'The node keeps its name on other hardware',
+  run: async (context) => {
+    const { nodeName, controlplaneConfig } = context.settings
+    const { hostname } = await context.config()
+    if (hostname === nodeName) return []
+    const absent = hostname === undefined
+    return [
+      {
+        subject: controlplaneConfig,
+        evidence: absent
+          ? 'machine.network.hostname is not set: other hardware gets another name, and so another Node'
+          : `machine.network.hostname is ${hostname}, and NODE_NAME is ${nodeName}`,
+        severity: absent ? 'warning' : 'error',
+        wayOut: absent
+          ? `provision pins it for this evening; put machine.network.hostname: ${nodeName} into the file for good.`
+          : 'Correct whichever of the two is wrong.',
+      },
+    ]
+  },
+}
+
+const secretsAreTheClusters: PreflightCheck = {
+  name: 'CONTROLPLANE_CONFIG has the secrets of the running machine',
+  run: async (context) => {
+    const [live, wanted] = await Promise.all([context.liveConfig(), context.openConfig()])
+    return differingSecrets(live, wanted).map((secret) => ({
+      subject: secret,
+      evidence: `${context.settings.controlplaneConfig} has another one than the machine: it comes from another secrets bundle`,
+      severity: 'error',
+      wayOut:
+        'No snapshot of this cluster can be recovered with it. Use the config that the machine runs on: talosctl get machineconfig',
+    }))
+  },
+}
+
+const configIsLive: PreflightCheck = {
+  name: 'CONTROLPLANE_CONFIG is what the machine runs on',
+  run: async (context) => {
+    const [live, wanted] = await Promise.all([context.liveConfig(), context.config()])
+    const paths = differingPaths(mainDocument(live.text), mainDocument(wanted.text))
+    // Paths alone: the values may be secrets.
+    return paths.slice(0, 20).map((path) => ({
+      subject: path,
+      evidence: 'the file and the running machine differ here',
+      severity: 'warning',
+      wayOut: 'The new machine gets what is in the file. If the machine is right, correct the file.',
+    }))
+  },
+}
+
+const bundle = z.looseObject({
+  certs: z.looseObject({
+    etcd: z.looseObject({ crt: z.string() }),
+    k8s: z.looseObject({ crt: z.string() }),
+    os: z.looseObject({ crt: z.string() }),
+  }),
+})
+
+const bundleIsTheClusters: PreflightCheck = {
+  name: 'The secrets bundle is the one of this cluster',
+  run: async (context) => {
+    const path = context.settings.secretsBundle
+    if (path === undefined) return []
+    const { fingerprints } = await context.config()
+    const { certs } = bundle.parse(parse(await readFile(path, 'utf8'), { prettyErrors: false }))
+    const pairs: [string, string, string | undefined][] = [
+      ['Talos CA', certs.os.crt, fingerprints.talos],
+      ['Kubernetes CA', certs.k8s.crt, fingerprints.kubernetes],
+      ['etcd CA', certs.etcd.crt, fingerprints.etcd],
+    ]
+    return pairs
+      .filter(([, crt, wanted]) => new X509Certificate(Buffer.from(crt, 'base64')).fingerprint256 !== wanted)
+      .map(([name]) => ({
+        subject: `${name} in ${path}`,
+        evidence: 'it is not the one of CONTROLPLANE_CONFIG',
+        severity: 'error',
+        wayOut: 'Configs made from this bundle belong to another cluster. Find the right one, or unset SECRETS_BUNDLE.',
+      }))
+  },
+}
+
+/** @internal for tests: where two documents differ, as dotted paths */
+export function differingPaths(one: unknown, other: unknown, path = ''): string[] {
+  if (isDeepStrictEqual(one, other)) return []
+  if (!isRecord(one) || !isRecord(other)) return [path || 'the document']
+  const names = [...new Set([...Object.keys(one), ...Object.keys(other)])]
+  return names.flatMap((name) => {
+    // An absent field and an empty one are the same to Talos.
+    if (isEmpty(one[name]) && isEmpty(other[name])) return []
+    return differingPaths(one[name], other[name], path ? `${path}.${name}` : name)
+  })
+}
+
+function mainDocument(text: string): unknown {
+  const documents = parseAllDocuments(text, { prettyErrors: false })
+  const objects = Array.isArray(documents) ? documents.map((document) => document.toJS() as unknown) : []
+  return objects.find((object) => isRecord(object) && object.version === 'v1alpha1')
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null) return true
+  if (Array.isArray(value)) return value.length === 0
+  return isRecord(value) && Object.keys(value).length === 0
+}
+
+/** The machine, its etcd, and the files that the new one is made from. */
+export const machineChecks: readonly PreflightCheck[] = [
+  etcdIsHealthy,
+  controlPlaneIsOneMachine,
+  hostnameIsPinned,
+  secretsAreTheClusters,
+  configIsLive,
+  bundleIsTheClusters,
+]
