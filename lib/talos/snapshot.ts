@@ -12,6 +12,7 @@ const pageUnit = 512
 const namespaceKey = '/registry/namespaces/kube-system'
 const rootCaKey = '/registry/configmaps/kube-system/kube-root-ca.crt'
 const secretPrefix = '/registry/secrets/'
+const wanted = [namespaceKey, rootCaKey, secretPrefix].map((key) => Buffer.from(key))
 // Deletion markers have one byte more: revision (8), '_', sub-revision (8), 't'.
 const revisionLength = 17
 
@@ -26,7 +27,7 @@ export interface SnapshotFile {
 export interface SnapshotContent {
   /** etcd's revision at the time of the snapshot */
   revision: number
-  /** revisions in the file, which is what etcdutl calls total keys */
+  /** entries in the file: those of one key that were not compacted count each */
   revisions: number
   /** the UID of the kube-system namespace: the cluster's identity by convention; null when the snapshot is not a cluster's */
   kubeSystemUid: string | null
@@ -78,30 +79,33 @@ export async function readSnapshot(path: string): Promise<SnapshotContent> {
 }
 
 async function readContent(file: BoltFile): Promise<SnapshotContent> {
-  const secrets = new Map<string, Buffer>()
-  const content: SnapshotContent = {
-    revision: 0,
-    revisions: 0,
-    kubeSystemUid: null,
-    secrets: 0,
-    secret: null,
-    rootCa: null,
-  }
-  for await (const { key: revision, value } of file.entries('key')) {
-    content.revisions += 1
-    content.revision = Math.max(content.revision, Number(revision.readBigUInt64BE(0)))
-    const deleted = revision.length > revisionLength
+  const latest = new Map<string, Buffer>()
+  let revision = 0
+  let revisions = 0
+  await file.visit('key', (at, value) => {
+    revisions += 1
+    revision = Math.max(revision, Number(at.readBigUInt64BE(0)))
     const { key, value: object } = keyValue(value)
-    if (key === namespaceKey) content.kubeSystemUid = deleted ? null : uidOf(object)
-    else if (key === rootCaKey) content.rootCa = deleted ? null : rootCaOf(object)
-    else if (!key.startsWith(secretPrefix)) continue
-    else if (deleted) secrets.delete(key)
-    else secrets.set(key, Buffer.from(object.subarray(0, object.length)))
+    if (!wanted.some((prefix) => startsWith(key, prefix))) return
+    if (at.length > revisionLength) latest.delete(key.toString())
+    else latest.set(key.toString(), Buffer.from(object))
+  })
+  const secrets = [...latest].filter(([key]) => key.startsWith(secretPrefix))
+  const [key, value] = secrets.find(([, stored]) => providerOf(stored) !== 'identity') ?? secrets[0] ?? []
+  const namespace = latest.get(namespaceKey)
+  const configMap = latest.get(rootCaKey)
+  return {
+    revision,
+    revisions,
+    kubeSystemUid: namespace ? uidOf(namespace) : null,
+    secrets: secrets.length,
+    secret: key !== undefined && value !== undefined ? { key, value } : null,
+    rootCa: configMap ? rootCaOf(configMap) : null,
   }
-  content.secrets = secrets.size
-  const [key, value] = [...secrets].find(([, stored]) => providerOf(stored) !== 'identity') ?? [...secrets][0] ?? []
-  if (key !== undefined && value !== undefined) content.secret = { key, value }
-  return content
+}
+
+function startsWith(key: Buffer, prefix: Buffer): boolean {
+  return key.length >= prefix.length && key.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
 }
 
 /** Kubernetes' envelope: magic, then runtime.Unknown whose field 2 is the object; its field 1 is metadata, there 5 is the UID. */

@@ -1,4 +1,6 @@
+import { readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { setImmediate as otherWork } from 'node:timers/promises'
 
 const pageHeader = 16
 const elementSize = 16
@@ -30,11 +32,6 @@ interface Element {
   value: Buffer
 }
 
-export interface Entry {
-  key: Buffer
-  value: Buffer
-}
-
 /**
  * Reads bbolt's file format (go.etcd.io/bbolt, internal/common: meta, page, inode), page by page and without loading the
  * file: two meta pages of which the newer valid one counts, then a tree of branch and leaf pages per bucket.
@@ -53,7 +50,7 @@ export class BoltFile {
   static async open(path: string): Promise<BoltFile> {
     const file = await open(path, 'r')
     try {
-      return new BoltFile(file, await newestMeta(file))
+      return new BoltFile(file, newestMeta(file))
     } catch (error) {
       await file.close()
       throw error
@@ -65,55 +62,62 @@ export class BoltFile {
   }
 
   /**
-   * The entries of a top level bucket in the order of their keys; none when there is no such bucket. What is yielded is a view
-   * of the page and valid until the next one.
+   * Visits the entries of a top level bucket in the order of their keys; none when there is no such bucket. What is visited is
+   * a view of a page: to be copied when it is kept.
    * @throws DamagedBoltFile when the tree is not one
    */
-  async *entries(bucket: string): AsyncGenerator<Entry> {
+  async visit(bucket: string, visitor: (key: Buffer, value: Buffer) => void): Promise<void> {
     const name = Buffer.from(bucket)
-    for await (const element of this.#walk(this.#meta.root, 0)) {
-      if (!element.isBucket || !element.key.equals(name)) continue
-      const root = element.value.readBigUInt64LE(0)
-      // A small bucket has no page of its own: its one leaf page follows the 16 bytes of its header.
-      const content = root === 0n ? elements(parsePage(element.value.subarray(16))) : this.#walk(root, 0)
-      for await (const { key, value, isBucket } of content) if (!isBucket) yield { key, value }
-      return
+    let header: Buffer | undefined
+    await this.#walk(this.#meta.root, 0, ({ isBucket, key, value }) => {
+      if (isBucket && key.equals(name)) header = value
+    })
+    if (!header) return
+    const root = header.readBigUInt64LE(0)
+    const visitEntry = ({ isBucket, key, value }: Element) => {
+      if (!isBucket) visitor(key, value)
     }
+    // A small bucket has no page of its own: its one leaf page follows the 16 bytes of its header.
+    if (root === 0n) eachElement(parsePage(header.subarray(16)), visitEntry)
+    else await this.#walk(root, 0, visitEntry)
   }
 
-  async *#walk(id: bigint, depth: number): AsyncGenerator<Element> {
+  async #walk(id: bigint, depth: number, visitor: (element: Element) => void): Promise<void> {
     if (depth > deepest) throw new DamagedBoltFile('its page tree has no end')
-    const page = await this.#page(id)
-    if (page.isLeaf) yield* elements(page)
-    else for (const child of children(page)) yield* this.#walk(child, depth + 1)
+    const page = this.#page(id)
+    if (page.isLeaf) return eachElement(page, visitor)
+    // Pages are read synchronously, which is ten times as fast; the spinner gets its turn at every branch.
+    await otherWork()
+    for (const child of children(page)) await this.#walk(child, depth + 1, visitor)
   }
 
-  async #page(id: bigint): Promise<Page> {
+  #page(id: bigint): Page {
     const { pageSize, pages } = this.#meta
     if (id < 2n || id >= pages) throw new DamagedBoltFile(`page ${id} does not exist`)
-    const first = await readAt(this.#file, Number(id) * pageSize, pageSize)
+    const first = readAt(this.#file, Number(id) * pageSize, pageSize)
     if (first.readBigUInt64LE(0) !== id) throw new DamagedBoltFile(`page ${id} says that it is another`)
     const overflow = first.readUInt32LE(12)
     if (overflow === 0) return parsePage(first)
     if (id + BigInt(overflow) >= pages) throw new DamagedBoltFile(`page ${id} is longer than the file`)
-    return parsePage(await readAt(this.#file, Number(id) * pageSize, pageSize * (overflow + 1)))
+    return parsePage(readAt(this.#file, Number(id) * pageSize, pageSize * (overflow + 1)))
   }
 }
 
-async function newestMeta(file: FileHandle): Promise<Meta> {
-  const first = await metaAt(file, 0)
+function newestMeta(file: FileHandle): Meta {
+  const first = metaAt(file, 0)
   // The second meta page is one page further, and only the first tells how long a page is, unless it is the damaged one.
   const sizes = first ? [first.pageSize] : [4096, 8192, 16384, 65536]
-  const others = await Promise.all(sizes.map((size) => metaAt(file, size)))
+  const others = sizes.map((size) => metaAt(file, size))
   const valid = [first, ...others].filter((meta) => meta !== null)
   const newest = valid.sort((a, b) => Number(b.transaction - a.transaction))[0]
   if (!newest) throw new DamagedBoltFile('it has no valid meta page: it is not a bbolt database')
   return newest
 }
 
-async function metaAt(file: FileHandle, offset: number): Promise<Meta | null> {
-  const page = await readAt(file, offset, pageHeader + 64).catch(() => null)
-  if (!page || (page.readUInt16LE(8) & flags.meta) === 0) return null
+function metaAt(file: FileHandle, offset: number): Meta | null {
+  const page = Buffer.alloc(pageHeader + 64)
+  if (readSync(file.fd, page, 0, page.length, offset) < page.length) return null
+  if ((page.readUInt16LE(8) & flags.meta) === 0) return null
   const meta = page.subarray(pageHeader)
   if (meta.readUInt32LE(0) !== magic || meta.readUInt32LE(4) !== 2) return null
   if (meta.readBigUInt64LE(56) !== fnv1a(meta.subarray(0, 56))) return null
@@ -146,7 +150,7 @@ function* children(page: Page): Generator<bigint> {
     yield page.bytes.readBigUInt64LE(pageHeader + index * elementSize + 8)
 }
 
-function* elements(page: Page): Generator<Element> {
+function eachElement(page: Page, visitor: (element: Element) => void): void {
   for (let index = 0; index < page.count; index++) {
     const at = pageHeader + index * elementSize
     const start = at + page.bytes.readUInt32LE(at + 4)
@@ -154,13 +158,13 @@ function* elements(page: Page): Generator<Element> {
     const end = middle + page.bytes.readUInt32LE(at + 12)
     if (end > page.bytes.length) throw new DamagedBoltFile('an element reaches out of its page')
     const isBucket = (page.bytes.readUInt32LE(at) & bucketElement) !== 0
-    yield { isBucket, key: page.bytes.subarray(start, middle), value: page.bytes.subarray(middle, end) }
+    visitor({ isBucket, key: page.bytes.subarray(start, middle), value: page.bytes.subarray(middle, end) })
   }
 }
 
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+function readAt(file: FileHandle, offset: number, length: number): Buffer {
   const buffer = Buffer.allocUnsafe(length)
-  const { bytesRead } = await file.read(buffer, 0, length, offset)
+  const bytesRead = readSync(file.fd, buffer, 0, length, offset)
   if (bytesRead < length) throw new DamagedBoltFile(`it ends at byte ${offset + bytesRead}`)
   return buffer
 }

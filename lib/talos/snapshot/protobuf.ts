@@ -1,6 +1,6 @@
 /** One field of a protobuf message: the wire types that etcd and Kubernetes use. */
 export type Field =
-  | { number: number; varint: bigint }
+  | { number: number; varint: number }
   | { number: number; bytes: Buffer }
   | { number: number; fixed: Buffer }
 
@@ -10,11 +10,13 @@ export type Field =
  */
 export function* fields(message: Buffer): Generator<Field> {
   let at = 0
-  const varint = (): bigint => {
-    let value = 0n
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = message.readUInt8(at++)
-      value |= BigInt(byte & 0x7f) << shift
+  // Exact up to 2^53: enough for lengths and revisions; nothing here is negative.
+  const varint = (): number => {
+    let value = 0
+    for (let factor = 1; factor < 2 ** 70; factor *= 128) {
+      const byte = message[at++]
+      if (byte === undefined) throw new RangeError('message cut off')
+      value += (byte & 0x7f) * factor
       if (byte < 0x80) return value
     }
     throw new RangeError('varint too long')
@@ -25,16 +27,18 @@ export function* fields(message: Buffer): Generator<Field> {
     return message.subarray(at - length, at)
   }
   while (at < message.length) {
-    const tag = Number(varint())
+    const tag = varint()
     const number = tag >>> 3
     const wire = tag & 7
     if (wire === 0) yield { number, varint: varint() }
-    else if (wire === 2) yield { number, bytes: take(Number(varint())) }
+    else if (wire === 2) yield { number, bytes: take(varint()) }
     else if (wire === 1) yield { number, fixed: take(8) }
     else if (wire === 5) yield { number, fixed: take(4) }
     else throw new RangeError(`wire type ${wire}`)
   }
 }
+
+const nothing: Buffer = Buffer.alloc(0)
 
 /** The first field of that number with bytes, or undefined. */
 export function bytesField(message: Buffer, number: number): Buffer | undefined {
@@ -49,19 +53,11 @@ export function bytesAt(message: Buffer, ...path: number[]): Buffer | undefined 
   return found
 }
 
-/** etcd's mvccpb.KeyValue (api/mvccpb/kv.proto), as far as it is needed. */
-export interface KeyValue {
-  key: string
-  modRevision: bigint
-  value: Buffer
-}
-
-/** Reads the value of one revision in etcd's `key` bucket. */
-export function keyValue(message: Buffer): KeyValue {
-  const read: KeyValue = { key: '', modRevision: 0n, value: Buffer.alloc(0) }
+/** etcd's mvccpb.KeyValue (api/mvccpb/kv.proto), as far as it is needed: the value of one revision in the `key` bucket. */
+export function keyValue(message: Buffer): { key: Buffer; value: Buffer } {
+  const read = { key: nothing, value: nothing }
   for (const field of fields(message)) {
-    if (field.number === 1 && 'bytes' in field) read.key = field.bytes.toString()
-    else if (field.number === 3 && 'varint' in field) read.modRevision = field.varint
+    if (field.number === 1 && 'bytes' in field) read.key = field.bytes
     else if (field.number === 5 && 'bytes' in field) read.value = field.bytes
   }
   return read
