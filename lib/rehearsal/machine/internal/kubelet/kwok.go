@@ -18,7 +18,7 @@ const (
 	kwokGrace   = 2 * time.Second
 	kwokRestart = time.Second
 	// as in a Talos config; a Node with a podCIDR of its own uses that
-	podCIDR = "10.244.0.0/24"
+	podCIDR = "10.244.0.1/24"
 )
 
 // playPods keeps kwok running for the pods of this node.
