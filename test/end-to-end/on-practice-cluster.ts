@@ -1,0 +1,136 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ExecutionContext } from 'ava'
+import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
+import { startAdversaries } from '../../lib/rehearsal/adversaries.ts'
+import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
+import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
+import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
+import { compareTruths, etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
+import { runTask, type TaskRun } from '../../lib/rehearsal/run-task.ts'
+import { readTruth, type Truth } from '../../lib/rehearsal/truth.ts'
+
+export interface TaskResult {
+  exitCode: number
+  output: string
+}
+
+/** A practice cluster with somebody beside it who swaps the hardware, and all that was in it written down. */
+export interface Practice {
+  cluster: PracticeCluster
+  before: Truth
+  /** Everything that the tasks have said so far. */
+  said(): string
+  task(args: string[], more?: Partial<TaskRun>): Promise<TaskResult>
+  records(): JournalRecord[]
+  /** Asserts every proof of the rehearsal. */
+  prove(): Promise<void>
+}
+
+const silent = { info: () => undefined, warn: () => undefined, detail: () => undefined }
+
+/** Starts a populated practice cluster on an address of its own; everything is taken away when the test ends, however it ends. */
+export async function practise(t: ExecutionContext, options: Partial<PracticeClusterOptions> = {}): Promise<Practice> {
+  const binaries = await ensureBinaries({ progress: silent })
+  const cluster = await PracticeCluster.create({ binaries, ...options })
+  const stop = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  t.teardown(() => cluster.destroy())
+  // Only when the tasks are gone, as they are soon after what Ctrl-C sends, may the ground be taken from under them.
+  t.teardown(async () => {
+    stop.abort()
+    await Promise.allSettled(running)
+  })
+  await cluster.start()
+  const before = await truthOf(cluster)
+  const adversaries = startAdversaries(cluster.homelab.kubeconfig)
+  t.teardown(() => adversaries.stop())
+  const swap = swapWhenAsked(cluster, { signal: stop.signal })
+  swap.catch((error) => t.log(`the swap failed: ${error}`))
+  let said = ''
+  const task = async (args: string[], more: Partial<TaskRun> = {}): Promise<TaskResult> => {
+    let output = ''
+    const ended = runTask(args, {
+      task: binaries.task,
+      environment: { ...cluster.environment, NO_COLOR: '1' },
+      output: 'pipe',
+      onOutput: (text) => {
+        output += text
+        said += text
+      },
+      signal: stop.signal,
+      ...more,
+    })
+    running.add(ended)
+    const exitCode = await ended.finally(() => running.delete(ended))
+    return { exitCode, output }
+  }
+  const prove = async () => {
+    const proofs = [...compareTruths(before, await truthOf(cluster)), offProof(cluster.old), await etcdProof(cluster)]
+    for (const { claim, against } of proofs) t.deepEqual(against, [], claim)
+  }
+  return { cluster, before, said: () => said, task, records: () => recordsOf(cluster), prove }
+}
+
+async function truthOf(cluster: PracticeCluster): Promise<Truth> {
+  const api = await cluster.api()
+  try {
+    return await readTruth(api)
+  } finally {
+    api.close()
+  }
+}
+
+/** What the current run's journal holds; nothing before there is one. */
+export function recordsOf(cluster: PracticeCluster): JournalRecord[] {
+  const path = join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
+  return existsSync(path) ? Journal.inMemory(path, () => new Date()).records : []
+}
+
+/**
+ * Watches the journal and kills -9 the process that writes it, at the moment at which `reached` is true of it.
+ * @returns a promise of the process id that was killed
+ */
+export async function killWhen(practice: Practice, reached: (records: JournalRecord[]) => boolean): Promise<number> {
+  const deadline = Date.now() + 180_000
+  while (Date.now() < deadline) {
+    const records = practice.records()
+    const last = records.findLast((one) => one.type === 'phase' && one.pid !== undefined)
+    if (reached(records) && last?.type === 'phase' && last.pid !== undefined) {
+      process.kill(last.pid, 'SIGKILL')
+      return last.pid
+    }
+    await delay(5)
+  }
+  throw new Error('the run never came to the point at which it was to be killed')
+}
+
+/** The command lines of all descendants of a process, from /proc (proc(5)). */
+export function commandLinesBelow(ancestor: number, processes: readonly ProcessLine[]): string[] {
+  const below = new Set([ancestor])
+  const lines: string[] = []
+  // Children have higher ids than their parents nearly always; two passes take care of the rest.
+  for (let pass = 0; pass < 2; pass++) {
+    for (const { pid, parent } of processes) if (below.has(parent)) below.add(pid)
+  }
+  for (const { pid, command } of processes) if (below.has(pid)) lines.push(command)
+  return lines
+}
+
+export interface ProcessLine {
+  pid: number
+  parent: number
+  command: string
+}
+
+/** One process as /proc has it; undefined when it is gone. */
+export function processLine(pid: number): ProcessLine | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    return { pid, parent, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }
+  } catch {
+    return undefined
+  }
+}

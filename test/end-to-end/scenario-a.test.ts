@@ -1,0 +1,125 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import test, { type ExecutionContext } from 'ava'
+import { parse } from 'yaml'
+import { commandLinesBelow, type Practice, practise, processLine } from './on-practice-cluster.ts'
+
+const secretCanary = 'canary-in-a-secret-b7f2e1'
+const configCanary = 'canary-in-the-machine-config-93ac55'
+const snapshotCanary = 'canary-in-the-etcd-snapshot-2f81d0'
+
+/** A password of a private registry: a place in a machine config where people do keep secrets. */
+const registryPatch = JSON.stringify({
+  machine: {
+    registries: { config: { 'registry.invalid': { auth: { username: 'homelab', password: configCanary } } } },
+  },
+})
+
+test('scenario A, phase by phase: nothing is lost, and no secret is written or shown anywhere', async (t) => {
+  const practice = await practise(t, { canary: secretCanary, configPatches: [registryPatch] })
+  await plantInSnapshot(practice)
+  const watched = new CommandLines()
+  for (const phase of ['plan', 'preflight', 'backup', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status']) {
+    const { exitCode, output } = await practice.task([`migrate:${phase}`], { onStart: (pid) => watched.follow(pid) })
+    t.is(exitCode, 0, `migrate:${phase}\n${output}`)
+  }
+  watched.stop()
+  await practice.prove()
+
+  const secrets = secretsOf(practice)
+  for (const line of watched.seen) t.deepEqual(hits(line, secrets), [], line.slice(0, 200))
+  t.true(watched.seen.size > 10, 'command lines were seen')
+  t.deepEqual(hits(practice.said(), secrets), [], 'what the tasks said')
+  assertFilesHoldNone(t, practice, secrets)
+})
+
+/** A ConfigMap is no secret and is in the snapshot in plain: whoever finds it there has read the snapshot. */
+async function plantInSnapshot({ cluster }: Practice): Promise<void> {
+  const api = await cluster.api()
+  const metadata = { name: 'canary', namespace: 'default' }
+  await api.create('/api/v1/namespaces/default/configmaps', { metadata, data: { canary: snapshotCanary } })
+  api.close()
+}
+
+/** What must not be found, by name: the canaries and the real secrets of the cluster's PKI. */
+function secretsOf({ cluster }: Practice): Map<string, string> {
+  const config = parse(readFileSync(cluster.homelab.controlplaneConfig, 'utf8'))
+  const talosconfig = parse(readFileSync(cluster.homelab.talosconfig, 'utf8'))
+  const context = talosconfig.contexts[talosconfig.context]
+  return new Map<string, string>([
+    ['the canary of the Secrets', secretCanary],
+    ['the canary of the machine config', configCanary],
+    ['the secretbox key', config.cluster.secretboxEncryptionSecret],
+    ['the cluster secret', config.cluster.secret],
+    ['the bootstrap token', config.cluster.token],
+    ['the machine token', config.machine.token],
+    ['the machine CA key', config.machine.ca.key],
+    ['the service account key', config.cluster.serviceAccount.key],
+    ['the etcd CA key', config.cluster.etcd.ca.key],
+    ['the client key of the talosconfig', context.key],
+    ['the age identity', readFileSync(cluster.homelab.ageIdentityFile, 'utf8').trim()],
+  ])
+}
+
+/** Which of the secrets a text holds, as they are or in base64, at whatever offset. */
+function hits(text: string, secrets: Map<string, string>): string[] {
+  return [...secrets].flatMap(([name, secret]) => (encodings(secret).some((one) => text.includes(one)) ? [name] : []))
+}
+
+function encodings(secret: string): string[] {
+  // At each of the three offsets, the middle of the base64 text does not depend on what stands before or behind.
+  const shifted = [0, 1, 2].map((offset) => {
+    const whole = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)]).toString('base64')
+    return whole.slice(offset === 0 ? 0 : 4, -4)
+  })
+  return [secret, ...shifted]
+}
+
+function assertFilesHoldNone(t: ExecutionContext, { cluster }: Practice, secrets: Map<string, string>): void {
+  const { outputDir, backupDir } = cluster.homelab
+  let withSnapshotCanary = 0
+  for (const folder of [outputDir, backupDir]) {
+    for (const file of filesBelow(folder)) {
+      const text = contentOf(file)
+      t.deepEqual(hits(text, secrets), [], file)
+      if (!text.includes(snapshotCanary)) continue
+      withSnapshotCanary++
+      t.regex(file, /\/configmaps\.core\.v1\.jsonl\.gz$/, 'only the backup of the ConfigMaps may hold it')
+    }
+  }
+  t.true(withSnapshotCanary > 0, 'the search finds what is there')
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+function contentOf(file: string): string {
+  const bytes = readFileSync(file)
+  return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('latin1')
+}
+
+/** Every command line of the tasks' processes and their children that a look every 10 ms can see. */
+class CommandLines {
+  readonly seen = new Set<string>()
+  #root: number | undefined
+  #timer = setInterval(() => this.#look(), 10)
+
+  follow(pid: number): void {
+    this.#root = pid
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    if (this.#root === undefined) return
+    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+    const processes = pids.flatMap((pid) => processLine(Number(pid)) ?? [])
+    for (const line of commandLinesBelow(this.#root, processes)) this.seen.add(line)
+  }
+}
