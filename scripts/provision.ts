@@ -12,7 +12,8 @@ import { verifyRecovered } from '../lib/talos/bootstrap.ts'
 import { apiReady, controlPlaneReady, kubeSystemUid, nodeReady } from '../lib/talos/control-plane.ts'
 import { bootId } from '../lib/talos/identity.ts'
 import { replaceKubeconfig } from '../lib/talos/kubeconfig.ts'
-import { applyConfig, machineRuns, newMachineThere, prepareConfig } from '../lib/talos/new-machine.ts'
+import { applyConfig, machineRuns, newMachineThere, oldMachineStaysOff } from '../lib/talos/new-machine.ts'
+import { prepareConfig } from '../lib/talos/prepare-config.ts'
 import { checkSnapshot, chooseSnapshot, recoverEtcd } from '../lib/talos/recovery.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 
@@ -22,6 +23,7 @@ export default await phase('provision', async (migration) => {
   if (settings.recovery === 'gitops') throw notBuiltYet()
   const talosctl = await Talosctl.open(settings)
   const address = parseAddress(settings.newNodeAddress ?? settings.nodeAddress, 'NEW_TALOS_NODE or TALOS_NODE')
+  const oldAddress = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const source = await chooseSnapshot(migration, (folder) => readFinalSet(settings, folder))
 
   const config = await prepareConfig(migration, talosctl)
@@ -29,11 +31,11 @@ export default await phase('provision', async (migration) => {
     withMemoryFolder(settings, (folder) => checkSnapshot(migration, source, config, folder)),
   )
 
-  const machine = await migration.step('Wait for the new machine', async () => {
-    const seen = await migration.wait(newMachineThere(migration, talosctl, address, config))
-    return seen ?? { uuid: null, macs: [] }
+  const machine = await migration.step('Give the new machine its config', async () => {
+    await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
+    const found = await migration.wait(newMachineThere(migration, talosctl, address, config))
+    return applyConfig(migration, talosctl, address, found, config)
   })
-  await migration.step('Apply the machine config', () => applyConfig(migration, talosctl, address, machine, config))
   await migration.step('Wait until it has restarted with it', async () => {
     await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
   })

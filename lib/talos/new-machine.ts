@@ -3,37 +3,33 @@ import type { Condition, Migration, Probe } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
 import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } from './identity.ts'
 import { installDisk } from './install-disk.ts'
-import { type MachineConfig, pinHostname, readControlPlaneConfig, validateMachineConfig } from './machine-config.ts'
+import type { MachineConfig } from './machine-config.ts'
 import { lookAtMachine, type MachineSeen } from './maintenance.ts'
 import { oldMachine } from './old-machine.ts'
-import { verifyTalosconfig } from './talosconfig.ts'
 import type { Talosctl } from './talosctl.ts'
 import { TalosctlError } from './talosctl-error.ts'
 
 /**
- * Reads and checks the config for the new machine, as far as that goes without the machine. The Node keeps its name: a config
- * that pins none gets NODE_NAME pinned, for the name that Talos makes up otherwise depends on the hardware.
- * @throws OperatorError when it is not a valid control plane config, has another name, or the talosconfig does not fit
+ * When the new machine has an address of its own: that nothing of this cluster runs at the old one.
+ * @throws OperatorError at once when the old machine lets us in
  */
-export async function prepareConfig(migration: Migration, talosctl: Talosctl): Promise<MachineConfig> {
-  const { controlplaneConfig, nodeName, talosconfig } = migration.settings
-  const config = await readControlPlaneConfig(controlplaneConfig)
-  await validateMachineConfig(talosctl, config)
-  await verifyTalosconfig(talosconfig, config, migration.clock.now())
-  if (config.hostname === nodeName) return config
-  if (config.hostname !== undefined) {
-    throw new OperatorError(
-      `${controlplaneConfig} makes a Node named ${config.hostname}, and NODE_NAME is ${nodeName}.`,
-      {
-        means: 'Under another name the Node, its volumes and its labels would not be found again.',
-        next: 'Correct machine.network.hostname in the config, or NODE_NAME.',
-      },
-    )
+export function oldMachineStaysOff(
+  migration: Migration,
+  talosctl: Talosctl,
+  old: Address,
+  own: Address,
+): Condition<true> {
+  return {
+    name: `nothing of the old control plane runs at ${old}`,
+    timeoutSeconds: migration.settings.shutdownTimeout,
+    probe: async () => {
+      // At one address only one machine answers, and newMachineThere looks at which.
+      if (old === own) return { met: true, value: true }
+      const seen = await lookAtMachine(talosctl, old)
+      if (seen.state === 'running') throw oldMachineAlive(old, seen.saw)
+      return { met: true, value: true }
+    },
   }
-  migration.console.info(
-    `${controlplaneConfig} pins no hostname; ${nodeName} is pinned in what is applied (the file stays as it is).`,
-  )
-  return pinHostname(talosctl, config, nodeName)
 }
 
 /**
@@ -110,9 +106,11 @@ export async function applyConfig(
   migration: Migration,
   talosctl: Talosctl,
   address: Address,
-  machine: MachineIdentity,
+  machine: MachineIdentity | undefined,
   config: MachineConfig,
-): Promise<void> {
+): Promise<MachineIdentity> {
+  // Only a dry run goes on without a machine.
+  if (!machine) return { uuid: null, macs: [] }
   const undo = { kind: 'machine-config', address, uuid: machine.uuid, macs: machine.macs }
   await migration.change(`Apply ${config.origin} to the machine at ${address} (${describeMachine(machine)})`, {
     undo,

@@ -4,7 +4,8 @@ import type { Migration } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
 import { etcdAlarms, etcdMembers, takeSnapshot } from './etcd.ts'
 import { bootId, describeMachine, identify, machineIdentity, sameMachine } from './identity.ts'
-import { differingSecrets, liveMachineConfig, parseMachineConfig, readControlPlaneConfig } from './machine-config.ts'
+import { differingSecrets, liveMachineConfig, parseMachineConfig } from './machine-config.ts'
+import { prepareConfig } from './prepare-config.ts'
 import { checkSnapshotFile, proveKinship, readSnapshot } from './snapshot.ts'
 import { type Talosctl, talosVersion } from './talosctl.ts'
 import { TalosctlError } from './talosctl-error.ts'
@@ -43,7 +44,8 @@ function explainAbsence(error: unknown): never {
 
 /**
  * Refuses what must be known before the machine is off: etcd has other members (a recovery beside them would make two
- * clusters of one identity), an alarm is raised, or the config for the new machine comes from another secrets bundle.
+ * clusters of one identity), an alarm is raised, or the config for the new machine would be refused,
+ * or comes from another secrets bundle.
  * @throws OperatorError
  */
 export async function checkBeforeShutdown(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
@@ -65,7 +67,7 @@ export async function checkBeforeShutdown(migration: Migration, talosctl: Talosc
     })
   }
   const { controlplaneConfig } = migration.settings
-  const wanted = await readControlPlaneConfig(controlplaneConfig)
+  const wanted = await prepareConfig(migration, talosctl)
   const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
   const differing = differingSecrets(live, wanted)
   if (differing.length === 0) return
