@@ -128,6 +128,7 @@ export async function applyConfig(
         })
     },
   })
+  return machine
 }
 
 /** Waits until the new machine has restarted with its config and lets us in. */
