@@ -1,0 +1,89 @@
+package power
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"net"
+	"os"
+)
+
+type command struct {
+	Do string `json:"do"`
+}
+
+type state struct {
+	OK      bool   `json:"ok"`
+	Error   string `json:"error,omitempty"`
+	Stage   string `json:"stage,omitempty"`
+	Plugged bool   `json:"plugged"`
+	BootID  string `json:"bootId,omitempty"`
+	Address string `json:"address,omitempty"`
+}
+
+// Control serves the control socket, by which a rehearsal touches the machine's hardware, until ctx ends.
+func (m *Machine) Control(ctx context.Context, path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+
+	context.AfterFunc(ctx, func() { listener.Close() }) //nolint:errcheck
+
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+
+			go m.answer(conn)
+		}
+	}()
+
+	return nil
+}
+
+func (m *Machine) answer(conn net.Conn) {
+	defer conn.Close() //nolint:errcheck
+
+	var (
+		wish  command
+		reply = state{OK: true}
+	)
+
+	line, err := bufio.NewReader(conn).ReadBytes('\n')
+	if len(line) > 0 {
+		err = json.Unmarshal(line, &wish)
+	}
+
+	switch {
+	case err != nil:
+		reply = state{Error: err.Error()}
+	case wish.Do == "unplug":
+		log.Printf("cable: unplugged")
+		m.cable.Pull()
+	case wish.Do == "plug":
+		log.Printf("cable: plugged")
+		m.cable.Plug()
+	case wish.Do != "status":
+		reply = state{Error: "unknown command: " + wish.Do}
+	}
+
+	reply.Plugged = !m.cable.Pulled()
+	reply.Address = m.file.Address
+
+	if b := m.current(); b != nil {
+		reply.Stage, reply.BootID = b.getStage(), b.id
+	}
+
+	if err = json.NewEncoder(conn).Encode(reply); err != nil {
+		log.Printf("control: %v", err)
+	}
+}
