@@ -33,7 +33,8 @@ export async function unreadyWorkloads(api: KubernetesApi, homelab: Homelab): Pr
   return found.flat()
 }
 
-function isScaled(object: KubernetesObject): boolean {
+/** Whether a Deployment or StatefulSet has as many ready replicas as it should. */
+export function isScaled(object: KubernetesObject): boolean {
   const { replicas = 1 } = object.spec as { replicas?: number }
   const { readyReplicas = 0, observedGeneration = 0 } = (object.status ?? {}) as Record<string, number>
   return readyReplicas === replicas && observedGeneration >= (object.metadata.generation ?? 1)

@@ -87,7 +87,7 @@ function apiRoot(apiVersion: string): string {
 }
 
 /** `Deployment monitoring/grafana`: how an object is named in maps and messages. */
-export function nameOf(object: KubernetesObject): string {
+export function nameOf(object: { kind?: string; metadata: { name: string; namespace?: string } }): string {
   const { namespace, name } = object.metadata
   return `${object.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`
 }

@@ -1,0 +1,98 @@
+import { KubernetesApi, type KubernetesObject, type WatchEvent } from '../../kubernetes/api.ts'
+import type { Clock } from '../../migration/clock.ts'
+import { nameOf } from '../homelab/resources.ts'
+
+export interface Collection {
+  apiVersion: string
+  kind: string
+  path: string
+}
+
+/** The API server ends a watch after so long. A cable that was pulled says nothing, so this bounds how long nobody notices. */
+const watchSeconds = 10
+const retryMs = 250
+
+/**
+ * Follows collections as an informer does: list, watch, and list anew after every interruption. It never resumes a watch
+ * from an old resourceVersion, because revisions go backwards when etcd is recovered from a snapshot.
+ * The kubeconfig is read again for every new connection, because a migration may write another server into it.
+ */
+export class Mirror {
+  #kubeconfigPath: string
+  #clock: Clock
+  #onChange: () => void
+  #api: Promise<KubernetesApi> | undefined
+  #objects = new Map<string, KubernetesObject>()
+  #inStep = new Set<string>()
+
+  constructor(kubeconfigPath: string, options: { clock: Clock; onChange: () => void }) {
+    this.#kubeconfigPath = kubeconfigPath
+    this.#clock = options.clock
+    this.#onChange = options.onChange
+  }
+
+  /** Follows the collections until the signal aborts. */
+  async follow(collections: Collection[], signal: AbortSignal): Promise<void> {
+    await Promise.all(collections.map((collection) => this.#followOne(collection, signal)))
+    await this.disconnect()
+  }
+
+  /** The object as it was last seen, by its name as `nameOf` makes it. */
+  get(name: string): KubernetesObject | undefined {
+    return this.#objects.get(name)
+  }
+
+  /** Whether what is known of this kind is what the API server has, and not what it had before it went away. */
+  knows(kind: string): boolean {
+    return this.#inStep.has(kind)
+  }
+
+  /** Takes an answer of the API server at once, without waiting for the watch to tell the same. */
+  learn(object: KubernetesObject): void {
+    this.#objects.set(nameOf(object), object)
+  }
+
+  async api(): Promise<KubernetesApi> {
+    this.#api ??= KubernetesApi.fromFile(this.#kubeconfigPath)
+    return this.#api
+  }
+
+  async disconnect(): Promise<void> {
+    const api = await this.#api?.catch(() => undefined)
+    this.#api = undefined
+    api?.close()
+  }
+
+  async #followOne(collection: Collection, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const connection = this.#api
+      try {
+        await this.#listAndWatch(collection, signal)
+      } catch {
+        // Another collection may have made a new connection already.
+        if (this.#api === connection) await this.disconnect()
+        this.#inStep.delete(collection.kind)
+        await this.#clock.sleep(retryMs, signal)
+      }
+    }
+  }
+
+  async #listAndWatch({ apiVersion, kind, path }: Collection, signal: AbortSignal): Promise<void> {
+    const api = await this.api()
+    const list = await api.get<{ metadata: { resourceVersion: string }; items: KubernetesObject[] }>(path)
+    for (const [name, object] of this.#objects) if (object.kind === kind) this.#objects.delete(name)
+    for (const item of list.items) this.learn({ ...item, apiVersion, kind })
+    this.#inStep.add(kind)
+    this.#onChange()
+    const query = { resourceVersion: list.metadata.resourceVersion, timeoutSeconds: watchSeconds }
+    const deadline = AbortSignal.timeout((watchSeconds + 2) * 1000)
+    await api.watch(path, query, (event) => this.#take(event), AbortSignal.any([signal, deadline]))
+  }
+
+  #take({ type, object }: WatchEvent): void {
+    if (type === 'ERROR') throw new Error(`the watch ended: ${JSON.stringify(object)}`)
+    if (type === 'DELETED') this.#objects.delete(nameOf(object))
+    if (type === 'ADDED' || type === 'MODIFIED') this.learn(object)
+    this.#onChange()
+  }
+}
