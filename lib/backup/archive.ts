@@ -143,7 +143,12 @@ export async function unfinished(backupDir: string): Promise<string[]> {
 
 /** The bytes of a file in a backup as they lie there. */
 export function storedContent(folder: string, path: string): Bytes {
-  return createReadStream(join(folder, archivePath.parse(path)), { highWaterMark: readChunkBytes })
+  return fileContent(join(folder, archivePath.parse(path)))
+}
+
+/** The bytes of any file. It is opened when the first of them is asked for: an error before that would have no one to catch it. */
+export async function* fileContent(file: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(file, { highWaterMark: readChunkBytes })
 }
 
 /**

@@ -1,10 +1,10 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Settings } from '../settings.ts'
-import { Archive, archiveName, measure, plainContent, storedContent } from './archive.ts'
+import { Archive, archiveName, fileContent, measure, plainContent, storedContent } from './archive.ts'
 import { type Decryption, decryptionFrom, encryptionTo } from './encryption.ts'
 import { type FileEntry, type Manifest, readManifest, type SnapshotEntry } from './manifest.ts'
 
@@ -77,7 +77,7 @@ export async function addSnapshot(
   status: { hash?: string; revision?: number } = {},
 ): Promise<{ snapshot: SnapshotEntry; file: FileEntry }> {
   const plain = measure()
-  const entry = await archive.add(snapshotPath, plain.through(createReadStream(file, { highWaterMark: 1 << 20 })))
+  const entry = await archive.add(snapshotPath, plain.through(fileContent(file)))
   return {
     snapshot: { path: snapshotPath, ...status, bytes: plain.bytes(), sha256: plain.sha256() },
     file: entry,

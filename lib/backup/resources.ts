@@ -121,26 +121,15 @@ async function writePages(
   onObjects: (count: number) => void,
 ): Promise<FileEntry | undefined> {
   const first = await pages.next()
-  if (first.done || (first.value.items.length === 0 && first.value.continueToken === '')) return undefined
+  if (first.done || (first.value.count === 0 && first.value.continueToken === '')) return undefined
   return archive.add(path, lines(first.value, pages, onObjects))
 }
 
 async function* lines(first: Page, rest: AsyncGenerator<Page>, onObjects: (count: number) => void) {
-  yield joined(first.items)
-  onObjects(first.items.length)
-  for await (const { items } of rest) {
-    yield joined(items)
-    onObjects(items.length)
+  yield first.lines
+  onObjects(first.count)
+  for await (const page of rest) {
+    yield page.lines
+    onObjects(page.count)
   }
-}
-
-/** One buffer per page: a write per object would cost more than the copy. */
-function joined(items: readonly Buffer[]): Buffer {
-  const whole = Buffer.allocUnsafe(items.reduce((bytes, item) => bytes + item.length + 1, 0))
-  let at = 0
-  for (const item of items) {
-    at += item.copy(whole, at)
-    whole[at++] = 0x0a
-  }
-  return whole
 }

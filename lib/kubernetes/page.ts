@@ -12,8 +12,9 @@ const nativeSearchAfter = 64
 
 /** One page of a list, cut into its objects without parsing them: numbers, key order and escapes stay the server's. */
 export interface Page {
-  /** Each object's JSON in one line, with its apiVersion and kind, without a newline at the end. */
-  items: Buffer[]
+  /** JSON Lines: each object, with its apiVersion and kind, and a newline. */
+  lines: Buffer
+  count: number
   /** '' on the last page */
   continueToken: string
 }
@@ -30,10 +31,11 @@ export function cutPage(bytes: Buffer): Page {
   const kind = textOf(bytes, list.get('kind')).replace(/List$/, '')
   const metadata = list.get('metadata')
   const continueToken = metadata === undefined ? '' : tokenIn(bytes.subarray(metadata.start, metadata.end))
-  const identity = { apiVersion, kind }
   const items = list.get('items')
   if (items === undefined) throw new SyntaxError('a list without items')
-  return { items: cutItems(bytes, items, identity), continueToken }
+  const spans = itemsIn(bytes, items)
+  const named = Buffer.from(`{"apiVersion":${JSON.stringify(apiVersion)},"kind":${JSON.stringify(kind)},`)
+  return { lines: linesOf(bytes, spans, named), count: spans.length, continueToken }
 }
 
 interface Span {
@@ -69,49 +71,57 @@ function fieldsOf(bytes: Buffer): Map<string, Span> {
   return fields
 }
 
-function cutItems(bytes: Buffer, span: Span, list: { apiVersion: string; kind: string }): Buffer[] {
-  const items: Buffer[] = []
-  if (bytes[span.start] !== openBracket) return items
-  const named = Buffer.from(`{"apiVersion":${JSON.stringify(list.apiVersion)},"kind":${JSON.stringify(list.kind)},`)
-  let at = skipSpace(bytes, span.start + 1)
+function itemsIn(bytes: Buffer, list: Span): Span[] {
+  const items: Span[] = []
+  if (bytes[list.start] !== openBracket) return items
+  let at = skipSpace(bytes, list.start + 1)
   while (bytes[at] === openBrace) {
     const end = endOfValue(bytes, at)
-    items.push(oneLine(identified(bytes.subarray(at, end), named)))
+    items.push({ start: at, end })
     at = skipSpace(bytes, end)
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
   }
-  if (at !== span.end - 1) throw new SyntaxError('an item of the list is no object')
+  if (at !== list.end - 1) throw new SyntaxError('an item of the list is no object')
   return items
 }
 
-function identified(item: Buffer, named: Buffer): Buffer {
-  const fields = ownKeys(item)
-  if (fields.has('apiVersion') && fields.has('kind')) return item
-  return Buffer.concat([named, item.subarray(1)])
-}
-
-/** The first few field names of an object: a server writes apiVersion and kind in front, or sorts the fields. */
-function ownKeys(item: Buffer): Set<string> {
-  const keys = new Set<string>()
-  let at = skipSpace(item, 1)
-  while (item[at] === quote) {
-    const keyEnd = endOfString(item, at)
-    const key = item.toString('latin1', at + 1, keyEnd - 1)
-    keys.add(key)
-    const bothSeen = keys.has('apiVersion') && keys.has('kind')
-    if (bothSeen || (key === 'metadata' && !keys.has('apiVersion') && !keys.has('kind'))) break
-    at = skipSpace(item, endOfValue(item, skipSpace(item, skipSpace(item, keyEnd) + 1)))
-    if (item[at] === comma) at = skipSpace(item, at + 1)
+/** @param named the beginning of an object that does not name itself, up to its own first field */
+function linesOf(bytes: Buffer, items: readonly Span[], named: Buffer): Buffer {
+  const lines = Buffer.allocUnsafe(items.reduce((sum, { start, end }) => sum + end - start + named.length + 1, 0))
+  let at = 0
+  for (const { start, end } of items) {
+    const own = namesItself(bytes, start)
+    if (!own) at += named.copy(lines, at)
+    const copied = bytes.copy(lines, at, own ? start : start + 1, end)
+    makeOneLine(lines, at, at + copied)
+    at += copied
+    lines[at++] = newline
   }
-  return keys
+  return lines.subarray(0, at)
 }
 
 /** JSON strings hold no raw line breaks, so any there is stands between two tokens, and a space means the same. */
-function oneLine(item: Buffer): Buffer {
-  if (!item.includes(newline)) return item
-  const copy = Buffer.from(item)
-  for (let at = copy.indexOf(newline); at !== -1; at = copy.indexOf(newline, at)) copy[at] = 0x20
-  return copy
+function makeOneLine(lines: Buffer, from: number, to: number): void {
+  const object = lines.subarray(from, to)
+  for (let at = object.indexOf(newline); at !== -1; at = object.indexOf(newline, at)) object[at] = 0x20
+}
+
+/**
+ * Whether an object carries its apiVersion and kind. Looks at its first few fields only: a server writes the two in front, or sorts
+ * the fields; one of a built-in type in a list begins with metadata.
+ */
+function namesItself(bytes: Buffer, start: number): boolean {
+  let seen = 0
+  let at = skipSpace(bytes, start + 1)
+  while (bytes[at] === quote && seen < 2) {
+    const keyEnd = endOfString(bytes, at)
+    const key = bytes.toString('latin1', at + 1, keyEnd - 1)
+    if (key === 'metadata' && seen === 0) return false
+    if (key === 'apiVersion' || key === 'kind') seen++
+    at = skipSpace(bytes, endOfValue(bytes, skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)))
+    if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
+  }
+  return seen === 2
 }
 
 function skipSpace(bytes: Buffer, from: number): number {

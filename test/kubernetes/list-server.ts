@@ -16,13 +16,20 @@ export interface ListServer {
   close(): Promise<void>
 }
 
-/** A server on loopback that pages through objects as an API server does. The continue token is the offset. */
-export async function listServer(items: readonly string[], fault: Fault = () => undefined): Promise<ListServer> {
+/**
+ * A server on loopback that pages through objects as an API server does. The continue token is the offset.
+ * @param items the objects of every path, or by path
+ */
+export async function listServer(
+  items: readonly string[] | Record<string, readonly string[]>,
+  fault: Fault = () => undefined,
+): Promise<ListServer> {
   const requests: URLSearchParams[] = []
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://list')
     requests.push(url.searchParams)
-    answer(request, response, url, items, fault(requests.length, url))
+    const listed = Array.isArray(items) ? items : (items as Record<string, readonly string[]>)[url.pathname]
+    answer(request, response, url, listed ?? [], fault(requests.length, url))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

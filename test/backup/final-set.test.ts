@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { readFinalSet, writeFinalSet } from '../../lib/backup/final-set.ts'
+import { verifyBackup } from '../../lib/backup/verify.ts'
+import { OperatorError } from '../../lib/migration/errors.ts'
+import { makeKeys, scratchFolder } from './keys.ts'
+
+const canary = 'CANARY-77e0'
+const config = Buffer.from(`version: v1alpha1\nmachine:\n  token: ${canary}\n`)
+const info = { identity: { kubeSystemUid: 'uid-1' }, versions: { talos: 'v1.11.1' }, snapshot: { revision: 42 } }
+
+async function prepare(t: ExecutionContext) {
+  const scratch = await scratchFolder(t)
+  const keys = await makeKeys(scratch)
+  const snapshotPath = join(scratch, 'plain.snapshot')
+  const snapshot = Buffer.concat([randomBytes(300_000), Buffer.from(canary)])
+  await writeFile(snapshotPath, snapshot)
+  const settings = {
+    backupDir: join(scratch, 'b'),
+    clusterName: 'catalyst-cluster',
+    ageRecipients: [keys.recipient],
+    ageIdentityFile: keys.identityFile,
+  }
+  return { settings, scratch, snapshot, set: { snapshotPath, machineConfigs: { talos00: config }, info } }
+}
+
+test('the snapshot and its machine config come back as they were', async (t) => {
+  const { settings, scratch, snapshot, set } = await prepare(t)
+  const { folder } = await writeFinalSet(settings, set)
+  t.regex(folder, /catalyst-cluster-\d{8}T\d{6}Z-final$/)
+  const read = await readFinalSet(settings, folder)
+  t.like(read.manifest, { content: 'final-snapshot', identity: info.identity, snapshot: { revision: 42 } })
+  t.true((await read.machineConfig('talos00')).equals(config))
+  t.true((await readFile(await read.openSnapshot(scratch))).equals(snapshot))
+  t.deepEqual((await verifyBackup(folder)).problems, [])
+})
+
+test('nothing of either lies there in plain', async (t) => {
+  const { settings, set } = await prepare(t)
+  const { folder } = await writeFinalSet(settings, set)
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) t.false((await readFile(join(entry.parentPath, entry.name))).includes(canary), entry.name)
+  }
+})
+
+test('a snapshot without a machine config is refused, for its Secrets could never be read', async (t) => {
+  const { settings, set } = await prepare(t)
+  const error = await t.throwsAsync(writeFinalSet(settings, { ...set, machineConfigs: {} }), {
+    instanceOf: OperatorError,
+  })
+  t.regex(error?.what ?? '', /no machine config/)
+})
+
+test('without a recipient nothing is written at all', async (t) => {
+  const { settings, set, scratch } = await prepare(t)
+  await t.throwsAsync(writeFinalSet({ ...settings, ageRecipients: [] }, set), { instanceOf: OperatorError })
+  t.false((await readdir(scratch)).includes('b'))
+})
+
+test('when the snapshot cannot be read, no half set is left', async (t) => {
+  const { settings, set, scratch } = await prepare(t)
+  await t.throwsAsync(writeFinalSet(settings, { ...set, snapshotPath: join(scratch, 'absent') }))
+  t.deepEqual(await readdir(settings.backupDir), [])
+})
+
+test('a damaged or missing snapshot is named, and nothing of it is left in the memory folder', async (t) => {
+  const { settings, scratch, set } = await prepare(t)
+  const { folder } = await writeFinalSet(settings, set)
+  const file = join(folder, 'etcd.snapshot.gz.age')
+  const bytes = await readFile(file)
+  bytes[200_000] = (bytes[200_000] ?? 0) ^ 1
+  await writeFile(file, bytes)
+  const open = async () => (await readFinalSet(settings, folder)).openSnapshot(scratch)
+  const error = await t.throwsAsync(open(), { instanceOf: OperatorError })
+  t.regex(error?.what ?? '', /etcd\.snapshot\.gz\.age is damaged/)
+  t.false((await readdir(scratch)).includes('etcd.snapshot'))
+  await rm(file)
+  await t.throwsAsync(open(), { instanceOf: OperatorError, message: /etcd\.snapshot\.gz\.age/ })
+})
+
+test('without the identity, or with another, it says which variable to set', async (t) => {
+  const { settings, scratch, set } = await prepare(t)
+  const { folder } = await writeFinalSet(settings, set)
+  const other = await makeKeys(scratch, 'other')
+  for (const ageIdentityFile of [undefined, other.identityFile]) {
+    const read = await readFinalSet({ ageIdentityFile }, folder)
+    for (const act of [() => read.openSnapshot(scratch), () => read.machineConfig('talos00')]) {
+      const error = await t.throwsAsync(act(), { instanceOf: OperatorError })
+      t.regex(error?.next ?? '', /AGE_IDENTITY_FILE/)
+    }
+  }
+})
+
+test('a node that is not in the set is named with those that are', async (t) => {
+  const { settings, set } = await prepare(t)
+  const read = await readFinalSet(settings, (await writeFinalSet(settings, set)).folder)
+  const error = await t.throwsAsync(read.machineConfig('talos99'), { instanceOf: OperatorError })
+  t.regex(error?.means ?? '', /talos00/)
+})
