@@ -13,6 +13,8 @@ import (
 	"talos-migrate.invalid/machine/internal/facts"
 )
 
+const reachableInterval = 200 * time.Millisecond
+
 // Follow calls use whenever there is a kubeconfig, ends its context when that kubeconfig is gone or another one,
 // and calls it again with the next one. It returns when ctx ends. When use returns early, it is called again after a second.
 func Follow(ctx context.Context, m facts.Machine, use func(ctx context.Context, path string, client *kubernetes.Clientset) error, failed func(error)) {
@@ -73,6 +75,21 @@ func useOne(ctx context.Context, m facts.Machine, path string, content []byte, u
 	}
 
 	return err
+}
+
+// Reachable waits until the API server answers.
+func Reachable(ctx context.Context, client kubernetes.Interface) error {
+	for {
+		if _, err := client.Discovery().ServerVersion(); err == nil {
+			return nil
+		}
+
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(reachableInterval):
+		}
+	}
 }
 
 // Now is a client for a single use; nil when there is no API to talk to.

@@ -43,11 +43,14 @@ func (k *kubelet) keepMirrorPods(ctx context.Context) error {
 		return err
 	}
 
+	said := ""
+
 	for {
 		changed := k.machine.Changed()
 
 		allReady, err := k.syncMirrorPods(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && err.Error() != said {
+			said = err.Error()
 			k.log("kubelet: mirror pods: %v", err)
 		}
 

@@ -36,7 +36,9 @@ func (k *kubelet) probe(ctx context.Context, static *corev1.Pod) bool {
 		return k.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 	}
 
-	address := net.JoinHostPort(k.machine.File().Address, strconv.Itoa(action.Port.IntValue()))
+	// the control plane listens where the machine's own API server does
+	localhost := k.client.CoreV1().RESTClient().Get().URL().Hostname()
+	address := net.JoinHostPort(localhost, strconv.Itoa(action.Port.IntValue()))
 
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+action.Path, nil)
 	if err != nil {

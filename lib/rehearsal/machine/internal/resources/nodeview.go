@@ -60,6 +60,11 @@ func watchNode(ctx context.Context, m facts.Machine) <-chan nodeView {
 	watch := func(whileReachable context.Context, _ string, client *kubernetes.Clientset) error {
 		defer sendView(ctx, views, nodeView{})
 
+		// informers fill the log with complaints about an API that is not there yet
+		if err := kubeclient.Reachable(whileReachable, client); err != nil {
+			return err
+		}
+
 		return watchOneNode(whileReachable, client, m.Hostname(), views)
 	}
 
