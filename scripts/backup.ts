@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { beginBackup } from '../lib/backup/begin.ts'
-import { findDependencies } from '../lib/backup/dependencies.ts'
+import { describeDependencies, findDependencies } from '../lib/backup/dependencies.ts'
 import { backUpConfigs, backUpSnapshot } from '../lib/backup/machines.ts'
 import { backUpObjects } from '../lib/backup/resources.ts'
 import { proveBackup, sealBackup, writeFacts } from '../lib/backup/seal.ts'
@@ -21,9 +21,11 @@ export default await phase('backup', async (migration) => {
   const baseline = await migration.step('Take the baseline of health', async () =>
     writeFacts(migration, backup, 'baseline.json', await takeBaseline(api)),
   )
-  const dependencies = await migration.step('Note external dependencies', async () =>
-    writeFacts(migration, backup, 'dependencies.json', await findDependencies(api, await discover(api))),
-  )
+  const dependencies = await migration.step('Note external dependencies', async () => {
+    const found = await findDependencies(api, await discover(api))
+    migration.console.info(describeDependencies(found))
+    return writeFacts(migration, backup, 'dependencies.json', found)
+  })
 
   const snapshot = await migration.step('Back up etcd', () => backUpSnapshot(migration, talosctl, api, archive))
   const objects = await migration.step('Back up every API object', () => backUpObjects(migration, api, archive))

@@ -9,6 +9,18 @@ export type Dependencies = {
   secretStores: { name: string; provider: string; server: string | null }[]
 }
 
+/** In one line, for the operator; the whole is in dependencies.json. */
+export function describeDependencies({ nfs, hosts, addresses, secretStores }: Dependencies): string {
+  const servers = [...new Set(nfs.map(({ server }) => server))]
+  const parts = [
+    `${nfs.length} NFS exports${servers.length > 0 ? ` on ${servers.join(', ')}` : ''}`,
+    `${hosts.length} hosts`,
+    `load balancers: ${addresses.map(({ address }) => address).join(', ') || 'none'}`,
+    `secret stores: ${secretStores.map(({ provider }) => provider).join(', ') || 'none'}`,
+  ]
+  return `The cluster depends on: ${parts.join('; ')}.`
+}
+
 type Spec = Record<string, unknown>
 type Reader = (group: string, resource: string) => Promise<KubernetesObject[]>
 

@@ -36,7 +36,7 @@ export async function backUpSnapshot(
   const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const kubeSystem = await api.get('/api/v1/namespaces/kube-system')
   const { gitVersion } = await api.get<{ gitVersion: string }>('/version')
-  return migration.change(`Write the etcd snapshot of ${settings.nodeName}, encrypted, into ${archive.name}`, {
+  return migration.change(`write the etcd snapshot of ${settings.nodeName}, encrypted, into ${archive.name}`, {
     apply: () =>
       withMemoryFolder(settings, async (folder) => {
         const { path, hash } = await takeSnapshot(talosctl, { address }, folder)
@@ -78,8 +78,8 @@ export async function backUpConfigs(
   const { settings } = migration
   const machines = otherMachines(await api.list('/api/v1/nodes'), settings.nodeName)
   const files = configFiles(settings)
-  const what = [...machines.map(({ node }) => `the machine config of ${node}`), ...files.map(({ file }) => file)]
-  return migration.change(`Write, encrypted, into ${archive.name}: ${what.join(', ')}`, {
+  const paths = [...files.map(({ path }) => path), ...machines.map(({ node }) => machineConfigPath(node))]
+  return migration.change(`write ${paths.join(', ')} into ${archive.name}`, {
     apply: async () => {
       const kept: ConfigsBackup = { files: [], unreadable: [] }
       for (const { path, file, variable } of files) kept.files.push(await archive.add(path, await read(file, variable)))

@@ -2,6 +2,7 @@ import pMap from 'p-map'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
 import { type Discovery, discover, type ListableResource } from '../kubernetes/discovery.ts'
 import { type ListingOptions, type Page, readListing } from '../kubernetes/listing.ts'
+import type { Clock } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { Archive } from './archive.ts'
@@ -37,14 +38,25 @@ export async function backUpObjects(
 ): Promise<ResourcesBackup | undefined> {
   const discovery = await discover(api)
   const { console, clock } = migration
-  return migration.change(`Write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
+  const everySecond = atMostEvery(1000, clock)
+  return migration.change(`write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
     apply: () =>
       backUpResources(api, discovery, archive, {
         clock,
         onProgress: ({ resourcesDone, resourcesTotal, objects }) =>
-          console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`),
+          everySecond(() => console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`)),
       }),
   })
+}
+
+function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
+  let shown = clock.now().getTime()
+  return (show) => {
+    const now = clock.now().getTime()
+    if (now - shown < ms) return
+    shown = now
+    show()
+  }
 }
 
 /**
