@@ -42,13 +42,15 @@ export default await phase(
     )
 
     await migration.step(`Cordon ${nodeName}`, () => cordon(migration, api, nodeName))
+    // A dry run has scaled nothing down, so it looks ahead as if it had.
+    const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
     await migration.step('Scale down what its budget would keep here for ever', async () => {
-      const stateful = migration.dryRun ? await findStateful(api, settings) : []
-      const { toScaleDown } = await lookAhead(api, nodeName, { force, scaledDown: stateful })
+      const { toScaleDown } = await lookAhead(api, nodeName, { force, scaledDown })
       await scaleDown(migration, api, toScaleDown)
+      scaledDown.push(...(migration.dryRun ? toScaleDown : []))
     })
     await migration.step(`Drain ${nodeName}`, async () =>
-      drain(migration, api, await lookAhead(api, nodeName, { force })),
+      drain(migration, api, await lookAhead(api, nodeName, { force, scaledDown })),
     )
     api.close()
   },

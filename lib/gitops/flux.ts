@@ -37,8 +37,12 @@ export interface FluxObject extends Owned {
   readonly applying: boolean
   /** What the controller last looked at is what is written now. */
   readonly observed: boolean
-  readonly handledRequest: string | undefined
+  /** the request to reconcile that stands in its annotations; null if there is none */
+  readonly requestedAt: string | null
 }
+
+/** Its controller looks at once when this changes. Source: https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile */
+export const requestAnnotation = 'reconcile.fluxcd.io/requestedAt'
 
 export interface FluxResource extends ServedResource {
   readonly role: FluxRole
@@ -82,12 +86,11 @@ export function suspensionOrder(objects: readonly FluxObject[]): FluxObject[][] 
 
 /** @internal for tests: what the API says, as a FluxObject */
 export function fluxObject(kind: FluxResource, object: KubernetesObject): FluxObject {
-  const { name, namespace = '', generation, labels } = object.metadata
+  const { name, namespace = '', generation, labels, annotations } = object.metadata
   const spec = (object.spec ?? {}) as { suspend?: boolean }
   const status = (object.status ?? {}) as {
     conditions?: Condition[]
     observedGeneration?: number
-    lastHandledReconcileAt?: string
   }
   const condition = (type: string) => status.conditions?.find((each) => each.type === type)
   const ready = condition('Ready')
@@ -105,7 +108,7 @@ export function fluxObject(kind: FluxResource, object: KubernetesObject): FluxOb
     message: ready?.message ?? ready?.reason ?? 'it has no Ready condition yet',
     applying: isApplying(condition('Reconciling')),
     observed: status.observedGeneration === undefined || status.observedGeneration === generation,
-    handledRequest: status.lastHandledReconcileAt,
+    requestedAt: annotations?.[requestAnnotation] ?? null,
   }
 }
 

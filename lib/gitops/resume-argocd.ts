@@ -3,7 +3,7 @@ import type { Migration } from '../migration/migration.ts'
 import { type ArgoObject, isAutomatic, readArgoCd, servedArgoKinds } from './argocd.ts'
 import { argoUndoKind, undoArgoSync } from './suspend-argocd.ts'
 
-const stuckAfterSeconds = 90
+const stuckAfterSeconds = 60
 
 /** Gives every Application and ApplicationSet its sync policy back, children before those who write them. */
 export async function resumeArgoCd(migration: Migration, api: KubernetesApi): Promise<void> {

@@ -1,14 +1,22 @@
+import { z } from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
+import type { Clock } from '../migration/clock.ts'
 import type { JournaledChange } from '../migration/journal.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
-import { type FluxObject, type FluxRole, readFlux, servedFluxKinds } from './flux.ts'
+import { type FluxObject, type FluxRole, readFlux, requestAnnotation, servedFluxKinds } from './flux.ts'
 import { fluxUndoKind, fluxUndoSchema } from './suspend-flux.ts'
 
-const requestAnnotation = 'reconcile.fluxcd.io/requestedAt'
+const requestUndoKind = 'reconcile-request'
+const requestUndoSchema = z.object({
+  kind: z.literal(requestUndoKind),
+  path: z.string(),
+  requestedAt: z.string().nullable(),
+})
 const unreachableAfterSeconds = 90
-const nudgeAfterSeconds = 30
-// No condition at all: no controller looks at this object, and none ever did.
-const silentAfterSeconds = 45
+const nudgeAfterSeconds = 20
+// Neither a condition nor a look at the new generation: its controller does not run. The others say so soon enough.
+const silentAfterSeconds = 40
+const sourcesWithinSeconds = 120
 
 /** Puts `spec.suspend` of one object back as it was before us. Someone who resumed it meanwhile did what we would have done. */
 export async function undoFluxSuspend(api: KubernetesApi, undo: unknown): Promise<Undone> {
@@ -33,13 +41,13 @@ export async function resumeFlux(migration: Migration, api: KubernetesApi): Prom
   const roles = new Map((await allFlux(api)).map((object) => [object.path, object.role]))
   const ofRole = (role: FluxRole) => changes.filter((change) => roleOf(change, roles) === role)
   await undoAll(migration, api, ofRole('source'))
-  await waitForFlux(migration, api, 'Flux has fetched its sources', 'source')
+  await waitForFlux(migration, api, 'Flux has fetched its sources', sourcesWithinSeconds, 'source')
   await undoAll(migration, api, [...ofRole('release'), ...ofRole('applier')])
 }
 
-/** Waits until every object of Flux is ready, apart from those that were suspended before us, and those that cannot get ready: they are named. */
+/** Waits until every object of Flux is ready, apart from those that were suspended before us; those that do not get ready are named. */
 export async function fluxIsReady(migration: Migration, api: KubernetesApi): Promise<string[]> {
-  return waitForFlux(migration, api, 'Flux has reconciled')
+  return waitForFlux(migration, api, 'Flux has reconciled', migration.settings.convergeTimeout)
 }
 
 async function undoAll(migration: Migration, api: KubernetesApi, changes: readonly JournaledChange[]): Promise<void> {
@@ -55,16 +63,23 @@ async function allFlux(api: KubernetesApi): Promise<FluxObject[]> {
   return readFlux(api, await servedFluxKinds(api))
 }
 
-async function waitForFlux(migration: Migration, api: KubernetesApi, name: string, role?: FluxRole): Promise<string[]> {
-  const patience = new Patience(migration)
+/** Ends when all is ready, or when nobody can be expected to get ready any more: a source that cannot be reached is no reason to stop. */
+async function waitForFlux(
+  migration: Migration,
+  api: KubernetesApi,
+  name: string,
+  withinSeconds: number,
+  role?: FluxRole,
+): Promise<string[]> {
+  const patience = new Patience(migration.clock, withinSeconds)
   const failing = await migration.wait({
     name,
-    timeoutSeconds: migration.settings.convergeTimeout,
-    everyMs: 2000,
-    hint: 'Look at what the conditions say: kubectl get kustomizations,helmreleases,gitrepositories -A',
+    // The patience below ends it first, and keeps the names.
+    timeoutSeconds: withinSeconds * 2,
+    everyMs: 1000,
     probe: async () => {
       const objects = (await allFlux(api)).filter(
-        (object) => !object.suspended && (role === undefined || object.role === role),
+        (each) => !each.suspended && (role === undefined || each.role === role),
       )
       const waiting = objects.filter((object) => object.ready !== 'True' || !object.observed)
       for (const object of patience.dueForANudge(waiting)) await requestReconcile(migration, api, object)
@@ -73,61 +88,86 @@ async function waitForFlux(migration: Migration, api: KubernetesApi, name: strin
       return pending.length === 0 ? { met: true, value: waiting, saw } : { met: false, saw }
     },
   })
-  for (const object of failing ?? []) migration.console.warn(`${object.key} does not get ready: ${object.message}`)
-  return (failing ?? []).map((object) => `${object.key}: ${object.message}`)
+  await takeRequestsBack(migration, api)
+  const rows = (failing ?? []).map((object) => [object.key, whyOf(object)])
+  if (rows.length > 0)
+    migration.console.table('Flux does not get ready (and is not waited for)', ['object', 'why'], rows)
+  return rows.map((row) => row.join(': '))
+}
+
+function whyOf(object: FluxObject): string {
+  return object.ready === 'True' ? 'no controller has looked at it since it was resumed' : object.message
 }
 
 function named(objects: readonly FluxObject[]): string {
-  if (objects.length === 0) return ''
   const [first] = objects
+  if (!first) return ''
   const more = objects.length > 1 ? ` and ${objects.length - 1} more` : ''
-  return `; ${first?.key}: ${first?.message}${more}`
+  return `; ${first.key}: ${whyOf(first)}${more}`
 }
 
-/** Asks the controller to look now rather than after its back-off. Source: https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile */
+/** Asks the controller to look now rather than after its back-off. */
 async function requestReconcile(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
   await migration.change(`Request reconcile of ${object.key}`, {
-    apply: async () => {
-      const annotations = { [requestAnnotation]: migration.clock.now().toISOString() }
-      await api.mergePatch(object.path, { metadata: { annotations } })
-    },
+    undo: { kind: requestUndoKind, path: object.path, requestedAt: object.requestedAt },
+    apply: () => annotate(api, object.path, migration.clock.now().toISOString()),
   })
 }
 
+/** The annotations that we leave are the ones that we found. A controller does not look again because a request is taken away. */
+async function takeRequestsBack(migration: Migration, api: KubernetesApi): Promise<void> {
+  const requests = migration.journal.changes({ kind: requestUndoKind }).filter((change) => change.state !== 'undone')
+  for (const change of requests) {
+    const { path, requestedAt } = requestUndoSchema.parse(change.undo)
+    await migration.undo(change, async () => {
+      await annotate(api, path, requestedAt)
+      return 'undone'
+    })
+  }
+}
+
+async function annotate(api: KubernetesApi, path: string, requestedAt: string | null): Promise<void> {
+  await api.mergePatch(path, { metadata: { annotations: { [requestAnnotation]: requestedAt } } })
+}
+
 /**
- * How long each failing object has been failing. What has just been un-suspended is reconciled at once because its generation changed;
- * what failed then (the network was not up yet) is asked once more, and what goes on failing is given up and named.
+ * How long each object has been in a state that no controller is changing. What has just been un-suspended is reconciled at once, because its
+ * generation changed; what failed then (the network was not up yet) is asked once more, and what goes on failing is given up and named.
  */
 class Patience {
-  readonly #clock: Migration['clock']
-  readonly #failingSince = new Map<string, number>()
+  readonly #clock: Clock
+  readonly #end: number
+  readonly #idleSince = new Map<string, number>()
   readonly #nudged = new Set<string>()
 
-  constructor(migration: Migration) {
-    this.#clock = migration.clock
+  constructor(clock: Clock, withinSeconds: number) {
+    this.#clock = clock
+    this.#end = clock.now().getTime() + withinSeconds * 1000
   }
 
   dueForANudge(waiting: readonly FluxObject[]): FluxObject[] {
     const due = waiting.filter(
-      (object) => !this.#nudged.has(object.key) && this.#secondsFailing(object) >= nudgeAfterSeconds,
+      (object) => !this.#nudged.has(object.key) && this.#idleSeconds(object) >= nudgeAfterSeconds,
     )
     for (const object of due) this.#nudged.add(object.key)
     return due
   }
 
   isExhausted(object: FluxObject): boolean {
-    const limit = object.ready === 'Absent' ? silentAfterSeconds : unreachableAfterSeconds
-    return this.#secondsFailing(object) >= limit
+    if (this.#clock.now().getTime() >= this.#end) return true
+    const limit = object.ready === 'False' ? unreachableAfterSeconds : silentAfterSeconds
+    return this.#idleSeconds(object) >= limit
   }
 
-  #secondsFailing(object: FluxObject): number {
+  /** Seconds since it was first seen in need of a controller's attention, without getting it. */
+  #idleSeconds(object: FluxObject): number {
     const now = this.#clock.now().getTime()
-    if (object.ready === 'True' || object.ready === 'Unknown') {
-      this.#failingSince.delete(object.key)
+    if (object.ready === 'Unknown') {
+      this.#idleSince.delete(object.key)
       return 0
     }
-    const since = this.#failingSince.get(object.key) ?? now
-    this.#failingSince.set(object.key, since)
+    const since = this.#idleSince.get(object.key) ?? now
+    this.#idleSince.set(object.key, since)
     return (now - since) / 1000
   }
 }

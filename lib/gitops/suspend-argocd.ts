@@ -19,7 +19,7 @@ export const argoUndoSchema = z.object({
 })
 
 const concurrency = 8
-const stableReads = 5
+const stableReads = 8
 
 /**
  * Turns automated sync off, whoever writes an object before the object itself: an ApplicationSet, or the Application of an
@@ -83,7 +83,7 @@ async function argoCdStaysQuiet(
   await migration.wait({
     name: 'Argo CD stays suspended and no sync is running',
     timeoutSeconds: 300,
-    everyMs: 1000,
+    everyMs: 500,
     hint: 'A parent of these Applications that is no Application here writes them (Flux, another Argo CD), or a sync hangs: argocd app terminate-op NAME',
     probe: async () => {
       const objects = await readArgoCd(api, kinds)
@@ -93,7 +93,7 @@ async function argoCdStaysQuiet(
       quietReads = automatic.length + syncing.length > 0 ? 0 : quietReads + 1
       if (automatic.length > 0) return { met: false, saw: `automated again: ${keys(automatic)}` }
       if (syncing.length > 0) return { met: false, saw: `still syncing: ${keys(syncing)}` }
-      const saw = `all ${objects.length} quiet on ${quietReads} reads in a row`
+      const saw = `all ${objects.length} quiet, looking whether they stay so`
       return quietReads >= stableReads ? { met: true, value: undefined, saw } : { met: false, saw }
     },
   })

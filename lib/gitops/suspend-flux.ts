@@ -22,14 +22,14 @@ export const fluxUndoSchema = z.object({
 })
 
 const concurrency = 8
-const stableReads = 5
+const stableReads = 8
 // A controller that died in the middle leaves its Reconciling condition behind for ever; after so many quiet reads it is taken for dead.
 const stableReadsWhileApplying = 60
 
 /**
  * Suspends every object of Flux that is not suspended, parents before their children, for a parent that applies its manifests
  * writes `suspend` of a child back. An apply that had begun before can still do so: what comes back is suspended again,
- * until all has stayed suspended for five reads, a second apart.
+ * until all has stayed suspended for eight reads, half a second apart.
  */
 export async function suspendFlux(migration: Migration, api: KubernetesApi): Promise<SuspendedGitOps> {
   const kinds = await servedFluxKinds(api)
@@ -68,7 +68,7 @@ async function fluxStaysSuspended(
   await migration.wait({
     name: 'Flux stays suspended',
     timeoutSeconds: 180,
-    everyMs: 1000,
+    everyMs: 500,
     hint: 'Something un-suspends it: look for a parent (flux-operator, another Flux, Argo CD) that applies these objects, and suspend that first.',
     probe: async () => {
       const objects = await readFlux(api, kinds)
@@ -82,7 +82,7 @@ async function fluxStaysSuspended(
       const applying = objects.filter((object) => object.applying && object.role === 'applier')
       const enough = applying.length > 0 ? stableReadsWhileApplying : stableReads
       const busy = applying.length > 0 ? `; ${applying.map((object) => object.key).join(', ')} was still applying` : ''
-      const saw = `all ${objects.length} suspended on ${quietReads} reads in a row${busy}`
+      const saw = `all ${objects.length} suspended, looking whether they stay so${busy}`
       return quietReads >= enough ? { met: true, value: undefined, saw } : { met: false, saw }
     },
   })

@@ -24,7 +24,10 @@ export function questions(settings: Settings, found: { liqo: boolean; nodes: num
     { question: 'Same IP or new IP?', answer: addresses[scenario], how: 'SCENARIO, and NEW_TALOS_NODE for B and C' },
     {
       question: 'Keep multi-node setup or expand?',
-      answer: scenario === 'C' ? 'expand to three control plane nodes' : `keep: ${found.nodes} Nodes now`,
+      answer:
+        scenario === 'C'
+          ? 'expand to three control plane nodes'
+          : `keep: ${found.nodes === 1 ? 'one Node' : `${found.nodes} Nodes`} now`,
       how: 'SCENARIO=C expands',
     },
     {
