@@ -58,7 +58,7 @@ async function makeFolder(migration: Migration, encryption: ReturnType<typeof en
   const now = migration.clock.now()
   const begun = { name: archiveName(clusterName, now), createdAt: now.toISOString() }
   if (!migration.dryRun) migration.remember('backup-in-progress', begun)
-  await migration.change(`make the backup folder ${join(backupDir, begun.name)}`, {
+  await migration.change(`Make the backup folder ${join(backupDir, begun.name)}`, {
     apply: async () => void (await Archive.begin(backupDir, begun.name, encryption)),
   })
   return begun
@@ -69,7 +69,7 @@ async function removeOwnLeftOver(migration: Migration): Promise<void> {
   if (left === undefined) return
   const partial = join(migration.settings.backupDir, left.name + partialSuffix)
   if (!(await unfinished(migration.settings.backupDir)).includes(partial)) return
-  await migration.change(`remove the unfinished backup ${partial}`, {
+  await migration.change(`Remove the unfinished backup ${partial}`, {
     apply: () => rm(partial, { recursive: true, force: true }),
   })
 }

@@ -36,7 +36,7 @@ export async function backUpSnapshot(
   const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const kubeSystem = await api.get('/api/v1/namespaces/kube-system')
   const { gitVersion } = await api.get<{ gitVersion: string }>('/version')
-  return migration.change(`write the etcd snapshot of ${settings.nodeName}, encrypted, into ${archive.name}`, {
+  return migration.change(`Write the etcd snapshot of ${settings.nodeName}, encrypted, into ${archive.name}`, {
     apply: () =>
       withMemoryFolder(settings, async (folder) => {
         const { path, hash } = await takeSnapshot(talosctl, { address }, folder)
@@ -79,7 +79,7 @@ export async function backUpConfigs(
   const machines = otherMachines(await api.list('/api/v1/nodes'), settings.nodeName)
   const files = configFiles(settings)
   const paths = [...files.map(({ path }) => path), ...machines.map(({ node }) => machineConfigPath(node))]
-  return migration.change(`write ${paths.join(', ')} into ${archive.name}`, {
+  return migration.change(`Write ${paths.join(', ')} into ${archive.name}`, {
     apply: async () => {
       const kept: ConfigsBackup = { files: [], unreadable: [] }
       for (const { path, file, variable } of files) kept.files.push(await archive.add(path, await read(file, variable)))

@@ -39,7 +39,7 @@ export async function backUpObjects(
   const discovery = await discover(api)
   const { console, clock } = migration
   const everySecond = atMostEvery(1000, clock)
-  return migration.change(`write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
+  return migration.change(`Write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
     apply: () =>
       backUpResources(api, discovery, archive, {
         clock,

@@ -22,7 +22,7 @@ export async function writeFacts(
   facts: unknown,
 ): Promise<FileEntry[]> {
   const text = Buffer.from(`${JSON.stringify(facts, null, 2)}\n`)
-  const file = await migration.change(`write ${path} into ${archive.name}`, { apply: () => archive.add(path, text) })
+  const file = await migration.change(`Write ${path} into ${archive.name}`, { apply: () => archive.add(path, text) })
   return file ? [file] : []
 }
 
@@ -35,7 +35,7 @@ export async function sealBackup(
   { archive, createdAt }: BackupInProgress,
   parts: Parts,
 ): Promise<string | undefined> {
-  return migration.change(`write the manifest of ${archive.name} and call it a backup`, {
+  return migration.change(`Write the manifest of ${archive.name} and call it a backup`, {
     apply: async () => {
       const { snapshot, objects, configs, facts } = parts
       if (!snapshot || !objects || !configs) throw new Error('a backup is sealed before all its parts are written')
