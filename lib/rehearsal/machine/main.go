@@ -6,6 +6,8 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
@@ -15,9 +17,19 @@ import (
 	"talos-migrate.invalid/machine/internal/power"
 )
 
+// version is a hash of the sources, set when the program is linked.
+var version = "dev"
+
 func main() {
 	path := flag.String("machine", "", "the JSON file that describes the machine")
+	tell := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
+
+	if *tell {
+		fmt.Println("practice-machine", version)
+		return
+	}
+
 	log.SetFlags(log.Ltime | log.Lmicroseconds)
 
 	if *path == "" || flag.NArg() > 0 {
@@ -39,6 +51,8 @@ func run(path string) error {
 
 	log.SetPrefix(file.Name + " ")
 
+	go dieWithOwner()
+
 	pressed, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer release()
 
@@ -54,4 +68,17 @@ func run(path string) error {
 	}
 
 	return machine.Run(pressed)
+}
+
+// dieWithOwner cuts the power when whoever started the machine is gone: then its end of the pipe on standard input is closed.
+// A terminal or /dev/null there means that nobody watches over it.
+func dieWithOwner() {
+	info, err := os.Stdin.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 && info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+
+	_, _ = io.Copy(io.Discard, os.Stdin) // any end of the pipe is the end of its owner
+
+	_ = syscall.Kill(-syscall.Getpgrp(), syscall.SIGKILL)
 }
