@@ -11,7 +11,7 @@ import { type Downtime, divideDowntime } from './downtime.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
-import { compareTruths, etcdProof, offProof, type Proof } from './proofs.ts'
+import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { runTask } from './run-task.ts'
 import { readTruth, type Truth } from './truth.ts'
 
@@ -154,27 +154,31 @@ function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }:
   })
 }
 
-/** Shows what the rehearsal came to: phases, proofs, downtime. */
-export function showRehearsal({ phases, proofs, downtime }: Rehearsal, console: Console): void {
+/** Shows what the rehearsal came to: phases, proofs, what was left out of them, downtime. */
+export function showRehearsal({ phases, proofs, downtime, before }: Rehearsal, console: Console): void {
   const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
   console.table('Phases', ['phase', 'duration', 'result'], rows)
-  const mark = (holds: boolean) => (holds ? 'proven' : 'NOT PROVEN')
-  console.table(
-    'Proofs',
-    ['', 'claim', 'rests on'],
-    proofs.map(({ claim, holds, evidence }) => [mark(holds), claim, evidence]),
-  )
+  showProofs(proofs, console)
+  console.info('')
+  console.info('What may differ between the two clusters:')
+  for (const line of excusedLines(before)) console.info(`  ${line}`)
+  showDowntime(downtime, console)
+}
+
+function showProofs(proofs: readonly Proof[], console: Console): void {
+  const rows = proofs.map(({ claim, holds, evidence }) => [holds ? 'proven' : 'NOT PROVEN', claim, evidence])
+  console.table('Proofs', ['', 'claim', 'rests on'], rows)
   for (const { claim, against } of proofs) {
-    for (const line of against.slice(0, shownAgainst)) console.warn(`${claim}? ${line}`)
+    for (const line of against.slice(0, shownAgainst)) console.warn(`Not "${claim}": ${line}`)
     if (against.length > shownAgainst) console.warn(`… and ${against.length - shownAgainst} more`)
   }
-  const title = `The API was down for ${formatSeconds(downtime.seconds)}, ${formatSeconds(downtime.ours)} of it ours`
-  const names = { machine: 'machine and Kubernetes', operator: 'operator', ours: 'talos-migrate' }
-  console.table(
-    title,
-    ['what', 'whose', 'time'],
-    downtime.slices.map((one) => [one.what, names[one.of], formatSeconds(one.seconds)]),
-  )
+}
+
+function showDowntime({ seconds, ours, slices }: Downtime, console: Console): void {
+  const whose = { machine: 'the machines', operator: 'the operator', ours: 'ours' }
+  const rows = slices.map((slice) => [slice.what, whose[slice.of], formatSeconds(slice.seconds)])
+  const title = `The API was down for ${formatSeconds(seconds)}, of which ${formatSeconds(ours)} were ours`
+  console.table(title, ['what', 'whose time', 'seconds'], rows)
 }
 
 const shownAgainst = 20
