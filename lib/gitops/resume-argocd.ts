@@ -1,7 +1,7 @@
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type ArgoObject, isAutomatic, readArgoCd, servedArgoKinds } from './argocd.ts'
-import { argoUndoKind, undoArgoSync } from './suspend-argocd.ts'
+import { argoUndoKind, undoArgoSync, unsyncedBefore } from './suspend-argocd.ts'
 
 const stuckAfterSeconds = 60
 
@@ -12,7 +12,7 @@ export async function resumeArgoCd(migration: Migration, api: KubernetesApi): Pr
 }
 
 /**
- * Waits until every Application with automated sync is synced. One whose state does not change any more (its repository
+ * Waits until every Application with automated sync is synced, apart from those that were not before the drain. One whose state does not change any more (its repository
  * cannot be reached) is named and not waited for.
  */
 export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): Promise<string[]> {
@@ -24,6 +24,7 @@ export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): 
     if (seen?.state !== state) since.set(object.key, { state, at: now })
     return seen?.state === state && !object.syncing && now - seen.at >= stuckAfterSeconds * 1000
   }
+  const before = unsyncedBefore(migration) ?? []
   const stuck = await migration.wait({
     name: 'Argo CD has synced',
     timeoutSeconds: migration.settings.convergeTimeout,
@@ -31,7 +32,7 @@ export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): 
     hint: 'Look at what the Applications say: kubectl get applications.argoproj.io -A',
     probe: async () => {
       const objects = (await readArgoCd(api, await servedArgoKinds(api))).filter(
-        (object) => object.kind === 'Application' && isAutomatic(object),
+        (object) => object.kind === 'Application' && isAutomatic(object) && !before.includes(object.key),
       )
       const waiting = objects.filter((object) => object.sync !== 'Synced')
       const pending = waiting.filter((object) => !isStuck(object))

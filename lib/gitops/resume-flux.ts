@@ -4,7 +4,7 @@ import type { Clock } from '../migration/clock.ts'
 import type { JournaledChange } from '../migration/journal.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
 import { type FluxObject, type FluxRole, readFlux, requestAnnotation, servedFluxKinds } from './flux.ts'
-import { fluxUndoKind, fluxUndoSchema } from './suspend-flux.ts'
+import { fluxUndoKind, fluxUndoSchema, unreadyBefore } from './suspend-flux.ts'
 
 const requestUndoKind = 'reconcile-request'
 const requestUndoSchema = z.object({
@@ -71,6 +71,7 @@ async function waitForFlux(
   withinSeconds: number,
   role?: FluxRole,
 ): Promise<string[]> {
+  const before = unreadyBefore(migration) ?? []
   const patience = new Patience(migration.clock, withinSeconds)
   const failing = await migration.wait({
     name,
@@ -81,7 +82,7 @@ async function waitForFlux(
       const objects = (await allFlux(api)).filter(
         (each) => !each.suspended && (role === undefined || each.role === role),
       )
-      const waiting = objects.filter((object) => object.ready !== 'True' || !object.observed)
+      const waiting = objects.filter((each) => (each.ready !== 'True' && !before.includes(each.key)) || !each.observed)
       for (const object of patience.dueForANudge(waiting)) await requestReconcile(migration, api, object)
       const pending = waiting.filter((object) => !patience.isExhausted(object))
       const saw = `${objects.length - waiting.length} of ${objects.length} ready${named(waiting)}`

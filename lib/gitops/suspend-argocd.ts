@@ -34,6 +34,7 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
     return { installed: false, suspended: [], alreadySuspended: [] }
   }
   const objects = await readArgoCd(api, kinds)
+  rememberUnsynced(migration, objects)
   const automatic = objects.filter(isAutomatic)
   for (const group of generations(automatic)) {
     await pMap(group, (object) => suspendObject(migration, api, object), { concurrency })
@@ -44,6 +45,21 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
     suspended: automatic.map((object) => object.key),
     alreadySuspended: objects.filter((object) => !isAutomatic(object)).map((object) => object.key),
   }
+}
+
+/** What was not synced before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
+  if (unsyncedBefore(migration) !== undefined) return
+  const unsynced = objects.filter((object) => object.kind === 'Application' && object.sync !== 'Synced')
+  migration.remember(
+    'argocd-unsynced',
+    unsynced.map((object) => object.key),
+  )
+}
+
+/** Applications that were not synced before the drain; undefined if nobody looked. */
+export function unsyncedBefore(migration: Migration): string[] | undefined {
+  return migration.recall('argocd-unsynced', z.array(z.string()))
 }
 
 async function suspendObject(migration: Migration, api: KubernetesApi, object: ArgoObject): Promise<void> {
@@ -112,7 +128,7 @@ export async function undoArgoSync(api: KubernetesApi, undo: unknown): Promise<U
   if (!isOurs(now, before)) {
     return `conflict: spec.syncPolicy is now ${JSON.stringify(now)}; before the drain it was ${JSON.stringify(before)}. Kept as it is.`
   }
-  await api.jsonPatch(path, restoring(object, before))
+  await api.jsonPatch(path, restoring(now, before))
   return 'undone'
 }
 
@@ -124,14 +140,11 @@ function isOurs(now: JsonObject | null, before: JsonObject | null): boolean {
   return ours.some((policy) => isDeepStrictEqual(now ?? {}, policy))
 }
 
-function restoring(object: KubernetesObject, before: JsonObject | null): JsonPatchOperation[] {
-  const unchanged: JsonPatchOperation = {
-    op: 'test',
-    path: '/metadata/resourceVersion',
-    value: object.metadata.resourceVersion,
-  }
+/** The API server applies it only if the policy is still the one that was looked at. */
+function restoring(now: JsonObject | null, before: JsonObject | null): JsonPatchOperation[] {
   const path = '/spec/syncPolicy'
-  return [unchanged, before === null ? { op: 'remove', path } : { op: 'add', path, value: before }]
+  const unchanged: JsonPatchOperation[] = now === null ? [] : [{ op: 'test', path, value: now }]
+  return [...unchanged, before === null ? { op: 'remove', path } : { op: 'add', path, value: before }]
 }
 
 function syncPolicyOf(object: KubernetesObject): JsonObject | null {

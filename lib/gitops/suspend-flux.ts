@@ -38,6 +38,7 @@ export async function suspendFlux(migration: Migration, api: KubernetesApi): Pro
     return { installed: false, suspended: [], alreadySuspended: [] }
   }
   const objects = await readFlux(api, kinds)
+  rememberUnready(migration, objects)
   const running = objects.filter((object) => !object.suspended)
   for (const group of suspensionOrder(running)) {
     await pMap(group, (object) => suspendObject(migration, api, object), { concurrency })
@@ -48,6 +49,21 @@ export async function suspendFlux(migration: Migration, api: KubernetesApi): Pro
     suspended: running.map((object) => object.key),
     alreadySuspended: objects.filter((object) => object.suspended).map((object) => object.key),
   }
+}
+
+/** What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+function rememberUnready(migration: Migration, objects: readonly FluxObject[]): void {
+  if (unreadyBefore(migration) !== undefined) return
+  const unready = objects.filter((object) => object.ready !== 'True')
+  migration.remember(
+    'flux-unready',
+    unready.map((object) => object.key),
+  )
+}
+
+/** Objects of Flux that were not ready before the drain; undefined if nobody looked. */
+export function unreadyBefore(migration: Migration): string[] | undefined {
+  return migration.recall('flux-unready', z.array(z.string()))
 }
 
 async function suspendObject(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
