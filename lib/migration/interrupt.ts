@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Interrupted } from './errors.ts'
 
 /**
@@ -17,6 +18,8 @@ export class Interrupt {
   constructor(ask: () => void, stop: (halfDone: boolean) => void) {
     this.#ask = ask
     this.#stop = stop
+    // Any number of waits listen at once, and each lets go when it ends.
+    setMaxListeners(0, this.#controller.signal)
   }
 
   get signal(): AbortSignal {
