@@ -221,7 +221,7 @@ func (b *boot) etcdReady() {
 
 // awaitEtcd waits until etcd is healthy.
 func (b *boot) awaitEtcd(ctx context.Context) bool {
-	for {
+	for ctx.Err() == nil {
 		changed := b.machine.Changed()
 
 		if service, known := b.registry.Get(etcd.ID); known && service.Healthy {
@@ -230,10 +230,11 @@ func (b *boot) awaitEtcd(ctx context.Context) bool {
 
 		select {
 		case <-ctx.Done():
-			return false
 		case <-changed:
 		}
 	}
+
+	return false
 }
 
 // runControlPlane runs the control plane, anew whenever the cluster's part of the config changes.
