@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import { Archive, archiveName, unfinished } from './archive.ts'
-import { decryptionFrom, encryptionTo } from './encryption.ts'
+import { decryptionAtHand, encryptionTo } from './encryption.ts'
 import { partialSuffix } from './manifest.ts'
 import { assertRecipient } from './verify.ts'
 
@@ -30,9 +30,8 @@ export interface BackupInProgress {
 export async function beginBackup(migration: Migration): Promise<BackupInProgress> {
   const { settings } = migration
   const encryption = encryptionTo(settings.ageRecipients)
-  if (settings.ageIdentityFile !== undefined) {
-    assertRecipient(await decryptionFrom(settings.ageIdentityFile), encryption.recipients, 'the backup that is wanted')
-  }
+  const decryption = await decryptionAtHand(settings.ageIdentityFile)
+  if (decryption) assertRecipient(decryption, encryption.recipients, 'what AGE_RECIPIENTS encrypts to')
   const begin = () => migration.step('Begin the backup folder', () => makeFolder(migration, encryption))
   const begun = await begin()
   const archive = new Archive(settings.backupDir, begun.name, encryption)

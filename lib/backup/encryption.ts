@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Decrypter, Encrypter, identityToRecipient } from 'age-encryption'
 import { messageOf, OperatorError } from '../migration/errors.ts'
@@ -83,6 +84,15 @@ export async function decryptionFrom(identityFile: string | undefined): Promise<
   const identities = parseIdentities(text, identityFile)
   const recipients = await Promise.all(identities.map((identity) => recipientOf(identity, identityFile)))
   return { identityFile, recipients, decrypt: (encrypted, name) => decrypt(identities, identityFile, encrypted, name) }
+}
+
+/**
+ * As decryptionFrom; undefined when no identity is set, or its file is elsewhere: a careful operator keeps it off this machine
+ * until it is needed, and a backup does not need it.
+ */
+export async function decryptionAtHand(identityFile: string | undefined): Promise<Decryption | undefined> {
+  if (identityFile === undefined || !existsSync(identityFile)) return undefined
+  return decryptionFrom(identityFile)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Json, Migration } from '../migration/migration.ts'
 import type { BackupInProgress } from './begin.ts'
-import { decryptionFrom } from './encryption.ts'
+import { decryptionAtHand } from './encryption.ts'
 import type { ConfigsBackup, SnapshotBackup } from './machines.ts'
 import { describeUnreadable, type FileEntry } from './manifest.ts'
 import type { ResourcesBackup } from './resources.ts'
@@ -61,19 +61,14 @@ export async function sealBackup(
 export async function proveBackup(migration: Migration, folder: string | undefined): Promise<Json> {
   if (folder === undefined) return null
   const { console, settings } = migration
-  const identityFile = settings.ageIdentityFile
-  const verified = await verifyBackup(
-    folder,
-    identityFile === undefined ? undefined : await decryptionFrom(identityFile),
-  )
+  const verified = await verifyBackup(folder, await decryptionAtHand(settings.ageIdentityFile))
   assertWhole(folder, verified)
   const { files, bytes, objects, opened, manifest } = verified
   migration.remember('backup', { folder })
   console.info(`${folder}: ${objects} objects in ${files} files, ${(bytes / 1e6).toFixed(1)} MB, read back and whole.`)
   if (!opened) {
-    console.warn(
-      'AGE_IDENTITY_FILE is not set: the encrypted files were hashed, not opened. A recovery needs that file.',
-    )
+    const where = settings.ageIdentityFile ?? 'AGE_IDENTITY_FILE'
+    console.warn(`The encrypted files were hashed, not opened: there is no ${where}. A recovery needs it.`)
   }
   for (const line of describeUnreadable(manifest.unreadable)) console.warn(line)
   return { files, bytes, objects, opened, unreadable: manifest.unreadable.length }

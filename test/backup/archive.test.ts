@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Archive, archiveName, plainContent, storedContent, unfinished } from '../../lib/backup/archive.ts'
@@ -138,4 +139,15 @@ test('a manifest that is damaged, or leads out of the folder, is refused', async
     t.regex(error?.what ?? '', /manifest\.json is damaged/)
   }
   await t.throwsAsync(readManifest(join(folder, 'elsewhere')), { instanceOf: OperatorError, message: /is no backup/ })
+})
+
+test('a full disk is an error that says what to do', async (t) => {
+  if (!existsSync('/dev/full')) return t.pass('only Linux has a device that is always full')
+  const { archive } = await begin(t)
+  for (const path of ['a.json', 'b.jsonl.gz', 'c.gz.age']) {
+    await symlink('/dev/full', join(archive.partial, path))
+    const error = await t.throwsAsync(archive.add(path, Buffer.alloc(1_000_000)), { instanceOf: OperatorError })
+    t.regex(error?.what ?? '', /No room is left/)
+    t.regex(error?.next ?? '', /BACKUP_DIR/)
+  }
 })
