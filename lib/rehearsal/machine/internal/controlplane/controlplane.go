@@ -26,7 +26,7 @@ import (
 const (
 	pollInterval          = 100 * time.Millisecond
 	restartDelay          = time.Second
-	stopGrace             = 5 * time.Second
+	stopGrace             = 2 * time.Second
 	probeTimeout          = 2 * time.Second
 	controllerManagerPort = 10257
 	schedulerPort         = 10259

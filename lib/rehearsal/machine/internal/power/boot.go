@@ -142,8 +142,6 @@ func (b *boot) startAPI(options apid.Options) error {
 	}
 
 	options.Listener = listener
-	options.IsLocal = func(target string) bool { return target == b.machine.file.Address || target == b.machine.Hostname() }
-
 	server, err := apid.Start(options)
 	if err != nil {
 		return err

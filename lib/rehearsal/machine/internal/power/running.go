@@ -144,6 +144,7 @@ func (b *boot) serve() error {
 		TLS:       b.dynamicTLS(),
 		Peers:     b.certificates.ClientTLS(),
 		Roles:     roles,
+		IsLocal:   func(target string) bool { return target == b.machine.file.Address || target == b.machine.Hostname() },
 		Authorize: true,
 		Register: func(server *grpc.Server) error {
 			machineapi.Register(server, b.machine)
