@@ -25,9 +25,15 @@ const { outputFiles } = await build({
   sourcemap: true,
   logLevel: 'warning',
   write: false,
-  // CommonJS packages inside of an ES module bundle ask for require.
+  // CommonJS packages inside of an ES module bundle ask for what CommonJS gives them.
   banner: {
-    js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
+    js: [
+      "import { createRequire as requireFor } from 'node:module'",
+      "import { dirname as folderOf } from 'node:path'",
+      "import { fileURLToPath as pathOf } from 'node:url'",
+      'const require = requireFor(import.meta.url), __filename = pathOf(import.meta.url), __dirname = folderOf(__filename)',
+    ].join('
+'),
   },
 })
 
