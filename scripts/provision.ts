@@ -5,7 +5,7 @@ import { encryptionTo } from '../lib/backup/encryption.ts'
 import { readFinalSet } from '../lib/backup/final-set.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
-import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
+import { removeLeftOvers, withMemoryFolder } from '../lib/migration/memory-folder.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { verifyRecovered } from '../lib/talos/bootstrap.ts'
@@ -21,6 +21,7 @@ export default await phase('provision', async (migration) => {
   const { settings } = migration
   const { nodeName, apiTimeout, machineTimeout } = settings
   if (settings.recovery === 'gitops') throw notBuiltYet()
+  removeLeftOvers(settings)
   const talosctl = await Talosctl.open(settings)
   const address = parseAddress(settings.newNodeAddress ?? settings.nodeAddress, 'NEW_TALOS_NODE or TALOS_NODE')
   const oldAddress = parseAddress(settings.nodeAddress, 'TALOS_NODE')

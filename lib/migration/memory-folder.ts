@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Settings } from '../settings.ts'
@@ -20,7 +20,7 @@ export async function withMemoryFolder<T>(
   use: (folder: string) => Promise<T>,
 ): Promise<T> {
   await assertInMemory(settings.memoryDir)
-  removeLeftOvers(settings.memoryDir)
+  removeLeftOvers(settings)
   const name = `${prefix}${process.pid}-${startTime(process.pid) ?? 0}-${randomBytes(4).toString('hex')}`
   const folder = join(settings.memoryDir, name)
   const removeNow = () => rmSync(folder, { recursive: true, force: true })
@@ -57,8 +57,12 @@ export async function assertInMemory(folder: string): Promise<void> {
   })
 }
 
-/** Removes the folders of processes that are gone. Names carry pid and start time, so that a reused pid is not taken for the owner. */
-function removeLeftOvers(memoryDir: string): void {
+/**
+ * Removes the folders of processes that are gone, which killed ones leave behind. Names carry pid and start time, so that a
+ * reused pid is not taken for the owner. A memory folder that is not there holds nothing.
+ */
+export function removeLeftOvers({ memoryDir }: Pick<Settings, 'memoryDir'>): void {
+  if (!existsSync(memoryDir)) return
   for (const name of readdirSync(memoryDir)) {
     const owner = /^talos-migrate-(\d+)-(\d+)-[0-9a-f]+$/.exec(name)
     if (!owner) continue
