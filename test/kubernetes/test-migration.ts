@@ -1,0 +1,39 @@
+import { systemClock } from '../../lib/migration/clock.ts'
+import { Interrupt } from '../../lib/migration/interrupt.ts'
+import { Journal } from '../../lib/migration/journal.ts'
+import { Migration } from '../../lib/migration/migration.ts'
+import { loadSettings } from '../../lib/settings.ts'
+import { listeningConsole } from '../migration/run-in-folder.ts'
+
+/** A Migration without a run folder: its journal is in memory, its console remembers. */
+export interface TestMigration {
+  readonly migration: Migration
+  readonly journal: Journal
+  readonly lines: string[]
+}
+
+/**
+ * @param more settings by their variables, over those of the runbook's cluster
+ * @param journal that of a Migration before, as after a kill
+ */
+export function testMigration(
+  more: Record<string, string> = {},
+  { journal = Journal.inMemory(null, systemClock.now), dryRun = false }: { journal?: Journal; dryRun?: boolean } = {},
+): TestMigration {
+  const key = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'
+  const environment = { CLUSTER: 'catalyst', AGE_RECIPIENTS: key, DRAIN_TIMEOUT: '30', CONVERGE_TIMEOUT: '30', ...more }
+  const console = listeningConsole()
+  const never = () => undefined
+  const migration = new Migration({
+    settings: loadSettings(environment),
+    console,
+    clock: systemClock,
+    journal,
+    interrupt: new Interrupt(never, never),
+    phase: 'drain',
+    runFolder: '',
+    dryRun,
+    flags: {},
+  })
+  return { migration, journal, lines: console.lines }
+}
