@@ -32,8 +32,7 @@ const { outputFiles } = await build({
       "import { dirname as folderOf } from 'node:path'",
       "import { fileURLToPath as pathOf } from 'node:url'",
       'const require = requireFor(import.meta.url), __filename = pathOf(import.meta.url), __dirname = folderOf(__filename)',
-    ].join('
-'),
+    ].join('\n'),
   },
 })
 
