@@ -219,13 +219,10 @@ func (cable *Cable) serve(ctx context.Context, listener net.Listener, number int
 	}
 }
 
-// carry keeps the client's address as the source, since etcd checks its peers' addresses against their certificates.
 func (cable *Cable) carry(ctx context.Context, outer *net.TCPConn, number int) {
 	defer outer.Close() //nolint:errcheck
 
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: outer.RemoteAddr().(*net.TCPAddr).IP}}
-
-	conn, err := dialer.DialContext(ctx, "tcp4", net.JoinHostPort(cable.localhost, strconv.Itoa(number)))
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp4", net.JoinHostPort(cable.localhost, strconv.Itoa(number)))
 	if err != nil {
 		// the port is open on the network only while something listens behind it, so this is a program that just ended
 		_ = outer.SetLinger(0)

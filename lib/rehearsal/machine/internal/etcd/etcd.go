@@ -188,7 +188,11 @@ func (service *Service) attempt(ctx context.Context) {
 		return
 	}
 
-	service.live(ctx, arguments)
+	// as long as the process only crashes, it is started with the very same arguments: a data directory that it has
+	// begun to fill says nothing about the cluster that it was to join
+	for ctx.Err() == nil {
+		service.live(ctx, arguments)
+	}
 }
 
 func (service *Service) live(ctx context.Context, arguments []string) {
@@ -211,7 +215,6 @@ func (service *Service) live(ctx context.Context, arguments []string) {
 
 	if service.learner != 0 {
 		go service.promote(watching, service.learner)
-		service.learner = 0
 	}
 
 	defer service.options.Cable.Close(constants.EtcdClientPort)
