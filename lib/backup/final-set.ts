@@ -1,12 +1,14 @@
 import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Settings } from '../settings.ts'
-import { Archive, archiveName, fileContent, measure, plainContent, storedContent } from './archive.ts'
+import { Archive, archiveName, fileContent, measure, plainContent, storedContent, unfinished } from './archive.ts'
 import { type Decryption, decryptionFrom, encryptionTo } from './encryption.ts'
-import { type FileEntry, type Manifest, readManifest, type SnapshotEntry } from './manifest.ts'
+import { type FileEntry, type Manifest, partialSuffix, readManifest, type SnapshotEntry } from './manifest.ts'
+
+const finalSuffix = '-final'
 
 /** Where a snapshot and the machine configs that decrypt it lie in a backup and in a final set alike. */
 export const snapshotPath = 'etcd.snapshot.gz.age'
@@ -50,9 +52,11 @@ export async function writeFinalSet(
       next: 'Check that the old machine answers: talosctl get machineconfig',
     })
   }
+  const encryption = encryptionTo(settings.ageRecipients)
+  await removeLeftOvers(settings)
   const createdAt = set.info.createdAt ?? new Date()
-  const name = `${archiveName(settings.clusterName, createdAt)}-final`
-  const archive = await Archive.begin(settings.backupDir, name, encryptionTo(settings.ageRecipients))
+  const name = `${archiveName(settings.clusterName, createdAt)}${finalSuffix}`
+  const archive = await Archive.begin(settings.backupDir, name, encryption)
   try {
     const { snapshot, file } = await addSnapshot(archive, set.snapshotPath, set.info.snapshot)
     const files = [file]
@@ -67,6 +71,15 @@ export async function writeFinalSet(
   } catch (error) {
     await archive.abandon()
     throw error
+  }
+}
+
+/** What a killed shutdown has left: the run's lock lets no other one of this cluster be writing it. */
+async function removeLeftOvers({ backupDir, clusterName }: Pick<Settings, 'backupDir' | 'clusterName'>): Promise<void> {
+  for (const folder of await unfinished(backupDir)) {
+    const name = basename(folder)
+    const own = name.startsWith(`${clusterName}-`) && name.endsWith(`${finalSuffix}${partialSuffix}`)
+    if (own) await rm(folder, { recursive: true, force: true })
   }
 }
 

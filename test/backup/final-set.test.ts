@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { readFinalSet, writeFinalSet } from '../../lib/backup/final-set.ts'
 import { verifyBackup } from '../../lib/backup/verify.ts'
@@ -63,6 +63,17 @@ test('when the snapshot cannot be read, no half set is left', async (t) => {
   const { settings, set, scratch } = await prepare(t)
   await t.throwsAsync(writeFinalSet(settings, { ...set, snapshotPath: join(scratch, 'absent') }))
   t.deepEqual(await readdir(settings.backupDir), [])
+})
+
+test('what a killed shutdown has left is removed by the next one, and nothing else', async (t) => {
+  const { settings, set } = await prepare(t)
+  const left = join(settings.backupDir, 'catalyst-cluster-20200101T000000Z-final.partial')
+  const others = ['catalyst-cluster-20200101T000000Z.partial', 'other-20200101T000000Z-final.partial']
+  for (const folder of [left, ...others.map((name) => join(settings.backupDir, name))]) {
+    await mkdir(folder, { recursive: true })
+  }
+  const { folder } = await writeFinalSet(settings, set)
+  t.deepEqual((await readdir(settings.backupDir)).toSorted(), [...others, basename(folder)].toSorted())
 })
 
 test('a damaged or missing snapshot is named, and nothing of it is left in the memory folder', async (t) => {
