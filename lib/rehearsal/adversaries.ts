@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { pathToFileURL } from 'node:url'
 import pMap from 'p-map'
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
@@ -70,6 +71,7 @@ class Game {
 
   constructor(kubeconfigPath: string, options: AdversaryOptions) {
     this.#options = options
+    setMaxListeners(0, this.#stopped.signal)
     this.#clock = options.clock ?? systemClock
     this.#mirror = new Mirror(kubeconfigPath, { clock: this.#clock, onChange: () => this.#changed() })
     this.ready = new Promise((resolve) => {
