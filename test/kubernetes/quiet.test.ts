@@ -1,0 +1,246 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import anyTest, { type TestFn } from 'ava'
+import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
+import { findCronJobs, resumeCronJobs, suspendCronJobs } from '../../lib/kubernetes/cronjobs.ts'
+import { cordon, uncordon } from '../../lib/kubernetes/nodes.ts'
+import { findOperated, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
+import { scaleBack, scaleDown } from '../../lib/kubernetes/scale.ts'
+import { findStateful } from '../../lib/kubernetes/workloads.ts'
+import type { Journal } from '../../lib/migration/journal.ts'
+import { type BareCluster, installDefinitions, startBareCluster } from './bare-cluster.ts'
+import { testMigration } from './test-migration.ts'
+
+const test = anyTest as TestFn<{ namespace: string }>
+let cluster: BareCluster
+let api: KubernetesApi
+let count = 0
+
+test.before(async () => {
+  cluster = await startBareCluster()
+  api = cluster.api
+  await installDefinitions(api, ['prometheus-operator.yaml'])
+})
+
+test.after.always(() => cluster?.stop())
+
+test.beforeEach(async (t) => {
+  count++
+  t.context.namespace = `quiet-${count}`
+  await api.create('/api/v1/namespaces', { metadata: { name: t.context.namespace } })
+})
+
+const labels = { app: 'x' }
+const template = (volumes: unknown[] = []) => ({
+  metadata: { labels },
+  spec: { containers: [{ name: 'c', image: 'i' }], volumes },
+})
+
+async function workload(
+  namespace: string,
+  kind: 'deployments' | 'statefulsets',
+  name: string,
+  replicas: number,
+  claim?: string,
+) {
+  const volumes = claim ? [{ name: 'data', persistentVolumeClaim: { claimName: claim } }] : []
+  const spec = {
+    replicas,
+    selector: { matchLabels: labels },
+    template: template(volumes),
+    ...(kind === 'statefulsets' ? { serviceName: name } : {}),
+  }
+  const path = `/apis/apps/v1/namespaces/${namespace}/${kind}`
+  await api.create(path, { metadata: { name }, spec })
+  return `${path}/${name}`
+}
+
+async function claimOf(namespace: string, name: string, storageClassName: string) {
+  const spec = { storageClassName, accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } }
+  await api.create(`/api/v1/namespaces/${namespace}/persistentvolumeclaims`, { metadata: { name }, spec })
+}
+
+async function replicas(path: string): Promise<number | undefined> {
+  return ((await api.get(path)).spec as { replicas?: number }).replicas
+}
+
+const own = (namespace: string) => ({
+  STATEFUL_NAMESPACES: namespace,
+  NFS_STORAGE_CLASSES: `nfs-${namespace}`,
+  LOCAL_STORAGE_CLASSES: `local-${namespace}`,
+})
+
+async function quiet(namespace: string, journal?: Journal) {
+  const run = testMigration(own(namespace), journal ? { journal } : {})
+  await scaleDown(run.migration, api, await findStateful(api, run.migration.settings))
+  return run
+}
+
+test('stateful is what the settings name, and what mounts a volume of a local or NFS class wherever it is', async (t) => {
+  const { namespace } = t.context
+  const elsewhere = `${namespace}-elsewhere`
+  await api.create('/api/v1/namespaces', { metadata: { name: elsewhere } })
+  await claimOf(elsewhere, 'data', `local-${namespace}`)
+  await claimOf(elsewhere, 'cloud', 'some-csi')
+  await workload(namespace, 'deployments', 'named', 2)
+  await workload(namespace, 'deployments', 'asleep', 0)
+  await workload(elsewhere, 'deployments', 'mounts', 1, 'data')
+  await workload(elsewhere, 'statefulsets', 'csi', 1, 'cloud')
+  await workload(elsewhere, 'deployments', 'stateless', 1)
+  const { migration } = testMigration(own(namespace))
+  const found = await findStateful(api, migration.settings)
+  t.deepEqual(found.map(({ name }) => name).sort(), ['mounts', 'named'])
+})
+
+test('replicas come back as they were, and what was at zero stays there', async (t) => {
+  const { namespace } = t.context
+  const three = await workload(namespace, 'statefulsets', 'three', 3)
+  const two = await workload(namespace, 'deployments', 'two', 2)
+  const none = await workload(namespace, 'deployments', 'none', 0)
+  const { migration } = await quiet(namespace)
+  t.deepEqual([await replicas(three), await replicas(two), await replicas(none)], [0, 0, 0])
+  await scaleBack(migration, api)
+  t.deepEqual([await replicas(three), await replicas(two), await replicas(none)], [3, 2, 0])
+})
+
+test('after a kill the first count is the one that comes back', async (t) => {
+  const { namespace } = t.context
+  const path = await workload(namespace, 'deployments', 'app', 3)
+  const first = testMigration(own(namespace))
+  const [found] = await findStateful(api, first.migration.settings)
+  t.is(found?.replicas, 3)
+  // Killed between the journal's line and the change: the line is there, the replicas are not yet 0, and somebody scales meanwhile.
+  const undo = { kind: 'scale', path, replicas: 3 }
+  first.journal.beginChange({ phase: 'drain', step: '', what: `Scale Deployment ${namespace}/app to 0`, undo })
+  await api.mergePatch(path, { spec: { replicas: 1 } })
+  const second = await quiet(namespace, first.journal)
+  t.is(await replicas(path), 0)
+  await scaleBack(second.migration, api)
+  t.is(await replicas(path), 3)
+})
+
+test('a count that somebody chose meanwhile is kept and shown with both values', async (t) => {
+  const { namespace } = t.context
+  const path = await workload(namespace, 'deployments', 'app', 3)
+  const { migration, lines } = await quiet(namespace)
+  await api.mergePatch(path, { spec: { replicas: 5 } })
+  await scaleBack(migration, api)
+  t.is(await replicas(path), 5)
+  t.true(lines.some((line) => line.startsWith('warn') && line.includes('5 replicas now') && line.includes('had 3')))
+})
+
+test('a workload that is gone meanwhile is shown, and does not stop the others', async (t) => {
+  const { namespace } = t.context
+  const gone = await workload(namespace, 'deployments', 'gone', 1)
+  const there = await workload(namespace, 'deployments', 'there', 1)
+  const { migration, lines } = await quiet(namespace)
+  await api.remove(gone)
+  await scaleBack(migration, api)
+  t.is(await replicas(there), 1)
+  t.true(lines.some((line) => line.startsWith('warn') && line.includes('not there any more')))
+})
+
+test('a dry run of scaling down changes no resourceVersion', async (t) => {
+  const { namespace } = t.context
+  const path = await workload(namespace, 'deployments', 'app', 2)
+  const before = (await api.get(path)).metadata.resourceVersion
+  const { migration, lines } = testMigration(own(namespace), { dryRun: true })
+  await scaleDown(migration, api, await findStateful(api, migration.settings))
+  t.is((await api.get(path)).metadata.resourceVersion, before)
+  t.true(lines.some((line) => line.startsWith('change') && line.includes(`Scale Deployment ${namespace}/app to 0`)))
+})
+
+test('what an operator scales back is scaled down again', async (t) => {
+  const { namespace } = t.context
+  const path = await workload(namespace, 'statefulsets', 'db', 2)
+  // A pod that takes its time to end gives the operator the time to interfere.
+  const { uid = '' } = (await api.get(path)).metadata
+  const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', uid, controller: true }
+  const pods = `/api/v1/namespaces/${namespace}/pods`
+  const pod = {
+    metadata: { name: 'db-0', labels, ownerReferences: [owner] },
+    spec: { ...template().spec, nodeName: 'n' },
+  }
+  await api.create(pods, pod)
+  const quieted = quiet(namespace)
+  await delay(400)
+  await api.mergePatch(path, { spec: { replicas: 2 } })
+  await delay(2500)
+  await api.remove(`${pods}/db-0?gracePeriodSeconds=0`)
+  const { migration } = await quieted
+  t.is(await replicas(path), 0)
+  await scaleBack(migration, api)
+  t.is(await replicas(path), 2)
+})
+
+test('CronJobs are suspended and resumed byte for byte, and those suspended before stay so', async (t) => {
+  const { namespace } = t.context
+  const path = `/apis/batch/v1/namespaces/${namespace}/cronjobs`
+  const spec = {
+    schedule: '0 4 * * *',
+    jobTemplate: { spec: { template: { spec: { ...template().spec, restartPolicy: 'Never' } } } },
+  }
+  await api.create(path, { metadata: { name: 'nightly' }, spec })
+  await api.create(path, { metadata: { name: 'off' }, spec: { ...spec, suspend: true } })
+  const before = (await api.list(path)).map((cronJob) => cronJob.spec)
+  const { migration } = testMigration(own(namespace))
+  const found = await findCronJobs(api, migration.settings)
+  await suspendCronJobs(migration, api, found)
+  t.true((await api.list(path)).every((cronJob) => (cronJob.spec as { suspend?: boolean }).suspend === true))
+  await resumeCronJobs(migration, api)
+  t.deepEqual(
+    (await api.list(path)).map((cronJob) => cronJob.spec),
+    before,
+  )
+})
+
+test('a node that was cordoned before stays cordoned, and one that we cordoned does not', async (t) => {
+  for (const [name, unschedulable] of [
+    ['ours', false],
+    ['theirs', true],
+  ] as const) {
+    const node = `${t.context.namespace}-${name}`
+    await api.create('/api/v1/nodes', { metadata: { name: node }, spec: unschedulable ? { unschedulable } : {} })
+    const before = (await api.get(`/api/v1/nodes/${node}`)).spec
+    const { migration } = testMigration()
+    await cordon(migration, api, node)
+    t.true(((await api.get(`/api/v1/nodes/${node}`)).spec as { unschedulable?: boolean }).unschedulable)
+    await uncordon(migration, api)
+    t.deepEqual((await api.get(`/api/v1/nodes/${node}`)).spec, before)
+  }
+})
+
+test("Liqo's virtual node is never drained by mistake", async (t) => {
+  const name = `${t.context.namespace}-virtual`
+  await api.create('/api/v1/nodes', { metadata: { name, labels: { 'liqo.io/type': 'virtual-node' } } })
+  const { migration } = testMigration()
+  await t.throwsAsync(cordon(migration, api, name), { message: /virtual node of Liqo/ })
+})
+
+test('a Prometheus is paused and resumed, one paused before is left alone, one changed meanwhile is a conflict', async (t) => {
+  const { namespace } = t.context
+  const path = `/apis/monitoring.coreos.com/v1/namespaces/${namespace}/prometheuses`
+  for (const name of ['main', 'changed'])
+    await api.create(path, {
+      apiVersion: 'monitoring.coreos.com/v1',
+      kind: 'Prometheus',
+      metadata: { name },
+      spec: { replicas: 1 },
+    })
+  await api.create(path, {
+    apiVersion: 'monitoring.coreos.com/v1',
+    kind: 'Prometheus',
+    metadata: { name: 'off' },
+    spec: { replicas: 1, paused: true },
+  })
+  const { migration } = testMigration()
+  const found = (await findOperated(api)).filter((each) => each.path.includes(namespace))
+  t.is(found.length, 2)
+  await pauseOperators(migration, api, found)
+  const pausedOf = async (name: string) => ((await api.get(`${path}/${name}`)).spec as { paused?: boolean }).paused
+  t.true(await pausedOf('main'))
+  await api.mergePatch(`${path}/changed`, { spec: { paused: false } })
+  await resumeOperators(migration, api)
+  t.is(await pausedOf('main'), undefined)
+  t.is(await pausedOf('changed'), false)
+  t.true(await pausedOf('off'))
+})
