@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { KubernetesApi, type KubernetesObject } from '../../../lib/kubernetes/api.ts'
 import { openPractice, type PracticeTarget, type Target } from './target.ts'
 
@@ -53,4 +54,19 @@ const mirrored = 'kubernetes.io/config.mirror'
 export async function mirrorPods(api: KubernetesApi): Promise<KubernetesObject[]> {
   const pods = await api.list('/api/v1/namespaces/kube-system/pods', { labelSelector: 'tier=control-plane' })
   return pods.filter((pod) => pod.metadata.annotations?.[mirrored] !== undefined)
+}
+
+/** Looks until probe gives something. @throws when it has given nothing for a minute, with the name of what was waited for */
+export async function eventually<T>(name: string, probe: () => Promise<T | undefined>): Promise<T> {
+  for (const deadline = Date.now() + withinSeconds * 1000; ; ) {
+    let saw: unknown = 'nothing'
+    try {
+      const found = await probe()
+      if (found !== undefined) return found
+    } catch (error) {
+      saw = error
+    }
+    if (Date.now() > deadline) throw new Error(`waited in vain for: ${name}; saw: ${saw}`)
+    await delay(100)
+  }
 }
