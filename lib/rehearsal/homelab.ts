@@ -20,6 +20,7 @@ export interface PopulateOptions {
   /** seconds to wait for each of: definitions served, claims bound, workloads ready */
   timeoutSeconds?: number
   clock?: Clock
+  signal?: AbortSignal
 }
 
 const atOnce = 24
@@ -35,33 +36,37 @@ const workloads = ['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job']
 export async function populate(api: KubernetesApi, options: PopulateOptions): Promise<void> {
   const homelab = await readHomelab(options)
   const cluster = new Cluster(api, homelab, options)
-  const parts = inOrder(homelab.objects)
+  const parts = inOrder(homelab)
   await Promise.all([cluster.apply(parts.clusterWide), writeLocalVolumes(homelab.objects, options.localPathRoot)])
-  await cluster.wait('definitions are served', unreadyDefinitions)
-  await cluster.apply(parts.plain)
-  await cluster.wait('claims are bound', unmetClaims)
-  await cluster.apply(parts.workloads)
-  await cluster.apply(parts.custom)
+  const runWorkloads = async () => {
+    await cluster.apply(parts.plain)
+    await cluster.wait('claims are bound', unmetClaims)
+    await cluster.apply(parts.workloads)
+  }
+  const makeCustomResources = async () => {
+    await cluster.wait('definitions are served', unreadyDefinitions)
+    await cluster.apply(parts.custom)
+  }
+  await Promise.all([runWorkloads(), makeCustomResources()])
   await cluster.apply(parts.owned)
   await cluster.writeStatuses()
   await cluster.wait('workloads are ready', unreadyWorkloads)
   for (const { object, patch } of homelab.handEdits) await api.mergePatch(homelab.types.path(object), patch)
 }
 
-function inOrder(objects: KubernetesObject[]) {
-  const rest = (object: KubernetesObject) => !clusterWide.includes(object.kind ?? '')
-  const owned = (object: KubernetesObject) => (object.metadata.ownerReferences ?? []).length > 0
-  const custom = (object: KubernetesObject) => (object.apiVersion ?? '').split('/')[0]?.includes('.') ?? false
-  const builtInGroup = (object: KubernetesObject) => (object.apiVersion ?? '').includes('.k8s.io/')
-  const isCustom = (object: KubernetesObject) => custom(object) && !builtInGroup(object)
-  const isWorkload = (object: KubernetesObject) => workloads.includes(object.kind ?? '')
-  const free = objects.filter((object) => rest(object) && !owned(object))
+function inOrder({ objects, types }: Homelab) {
+  const isIn = (kinds: readonly string[]) => (object: KubernetesObject) => kinds.includes(object.kind ?? '')
+  const isOwned = ({ metadata }: KubernetesObject) => (metadata.ownerReferences ?? []).length > 0
+  const isClusterWide = isIn(clusterWide)
+  const free = objects.filter((object) => !isClusterWide(object) && !isOwned(object))
+  const builtIn = free.filter((object) => !types.of(object).custom)
+  const isWorkload = isIn(workloads)
   return {
-    clusterWide: objects.filter((object) => !rest(object)),
-    plain: free.filter((object) => !isCustom(object) && !isWorkload(object)),
-    workloads: free.filter(isWorkload),
-    custom: free.filter(isCustom),
-    owned: objects.filter((object) => rest(object) && owned(object)),
+    clusterWide: objects.filter(isClusterWide),
+    plain: builtIn.filter((object) => !isWorkload(object)),
+    workloads: builtIn.filter(isWorkload),
+    custom: free.filter((object) => types.of(object).custom),
+    owned: objects.filter(isOwned),
   }
 }
 
@@ -146,9 +151,10 @@ class Cluster {
 
   /** @param unmet names what is not yet as it must be; nothing named means that the condition is met */
   async wait(condition: string, unmet: (api: KubernetesApi, homelab: Homelab) => Promise<string[]>): Promise<void> {
-    const { timeoutSeconds = 60 } = this.#options
+    const { timeoutSeconds = 180, signal } = this.#options
     const deadline = this.#clock.now().getTime() + timeoutSeconds * 1000
     for (;;) {
+      signal?.throwIfAborted()
       const names = await unmet(this.#api, this.#homelab)
       if (names.length === 0) return
       if (this.#clock.now().getTime() > deadline) {

@@ -184,13 +184,34 @@ test.serial('what is suspended from the top downwards stays down', async (t) => 
   for (const [owner, path] of owned) t.is(await replicasOf(path), 0, owner)
 })
 
-test.serial('they go on after the machine was off', async (t) => {
+test.serial(
+  'they go on after etcd was recovered from a snapshot, with revisions that are older than theirs',
+  async (t) => {
+    const snapshot = join(cluster.folder, 'etcd.snapshot')
+    await cluster.talosctlOnNode('etcd', 'snapshot', snapshot)
+    const settings = '/api/v1/namespaces/default/configmaps/where-is-what'
+    for (let edit = 0; edit < 50; edit++) await api.mergePatch(settings, { data: { edit: String(edit) } })
+    const { resourceVersion = '' } = (await api.get(settings)).metadata
+    await recover(snapshot)
+    t.true(Number((await api.get(settings)).metadata.resourceVersion) < Number(resourceVersion))
+    await t.notThrowsAsync(adversariesHaveLooked())
+    for (const [owner, path] of owned) t.is(await replicasOf(path), 0, owner)
+  },
+)
+
+async function recover(snapshot: string): Promise<void> {
   await cluster.old.cutPower()
+  cluster.old.wipeDisk()
+  const times = (event: string) => cluster.old.timeline.filter((each) => each.event === event).length
+  const before = { maintenance: times('maintenance-ready'), booted: times('booted') }
   cluster.old.powerOn()
+  await until('maintenance mode', async () => times('maintenance-ready') > before.maintenance, 60)
+  const { controlplaneConfig } = cluster.homelab
+  await cluster.talosctl('apply-config', '--insecure', '--nodes', cluster.address, '--file', controlplaneConfig)
+  await until('booted', async () => times('booted') > before.booted, 60)
+  await cluster.talosctlOnNode('bootstrap', `--recover-from=${snapshot}`)
   await until('the API answers', async () => (await api.raw('/readyz')).toString() === 'ok', 60)
-  await t.notThrowsAsync(adversariesHaveLooked())
-  for (const [owner, path] of owned) t.is(await replicasOf(path), 0, owner)
-})
+}
 
 test.serial('they run as a process of their own, which says what it does and ends on SIGTERM', async (t) => {
   await adversaries.stop()

@@ -8,6 +8,8 @@ export interface ResourceType {
   plural: string
   namespaced: boolean
   statusApart: boolean
+  /** defined by a CustomResourceDefinition */
+  custom: boolean
 }
 
 const builtIn: [apiVersion: string, namespaced: boolean, kinds: Record<string, string>][] = [
@@ -45,14 +47,14 @@ export class ResourceTypes {
   constructor(definitions: KubernetesObject[] = []) {
     for (const [apiVersion, namespaced, kinds] of builtIn) {
       for (const [kind, plural] of Object.entries(kinds)) {
-        this.#add({ apiVersion, kind, plural, namespaced, statusApart: true })
+        this.#add({ apiVersion, kind, plural, namespaced, statusApart: true, custom: false })
       }
     }
     for (const definition of definitions) {
       const { group, scope, names, versions } = definitionSchema.parse(definition).spec
       for (const { name, subresources } of versions) {
         const type = { apiVersion: `${group}/${name}`, ...names, namespaced: scope === 'Namespaced' }
-        this.#add({ ...type, statusApart: subresources?.status !== undefined })
+        this.#add({ ...type, statusApart: subresources?.status !== undefined, custom: true })
       }
     }
   }
