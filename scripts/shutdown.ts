@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-import { writeFinalSet } from '../lib/backup/final-set.ts'
+import { readFinalSet, writeFinalSet } from '../lib/backup/final-set.ts'
 import { removeLeftOvers, withMemoryFolder } from '../lib/migration/memory-folder.ts'
+import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
@@ -23,19 +24,15 @@ export default await phase('shutdown', async (migration) => {
 
   await migration.step('Check what must hold before it is off', () => checkBeforeShutdown(migration, talosctl, address))
 
-  const store = ({ path, machineConfig, kubeSystemUid, revision, hash, versions }: VerifiedSnapshot) =>
-    writeFinalSet(settings, {
-      snapshotPath: path,
-      machineConfigs: { [settings.nodeName]: machineConfig },
-      info: {
-        identity: { kubeSystemUid },
-        versions: { ...versions, kubernetes: settings.kubernetesVersion },
-        snapshot: { revision, ...(hash ? { hash } : {}) },
-        createdAt: migration.clock.now(),
-      },
-    })
   await migration.step('Take the final etcd snapshot', () =>
-    withMemoryFolder(settings, (folder) => takeFinalSnapshot(migration, talosctl, address, folder, store)),
+    withMemoryFolder(settings, (memory) =>
+      takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
+        const { folder } = await writeFinalSet(settings, finalSetOf(migration, snapshot))
+        if (settings.ageIdentityFile) await (await readFinalSet(settings, folder)).openSnapshot(memory)
+        else migration.console.warn('It was not read back: AGE_IDENTITY_FILE is not set, and provision will need it.')
+        return { folder }
+      }),
+    ),
   )
 
   await migration.step('Shut the old machine down', () => shutDown(migration, talosctl, address, old))
@@ -48,3 +45,17 @@ export default await phase('shutdown', async (migration) => {
     migration.console.info(`${settings.nodeName} is off (${describeDoors(doors)}). It must not be switched on again.`)
   })
 })
+
+function finalSetOf({ settings, clock }: Migration, snapshot: VerifiedSnapshot): Parameters<typeof writeFinalSet>[1] {
+  const { kubeSystemUid, revision, hash, versions } = snapshot
+  return {
+    snapshotPath: snapshot.path,
+    machineConfigs: { [settings.nodeName]: snapshot.machineConfig },
+    info: {
+      identity: { kubeSystemUid },
+      versions: { ...versions, kubernetes: settings.kubernetesVersion },
+      snapshot: { revision, ...(hash ? { hash } : {}) },
+      createdAt: clock.now(),
+    },
+  }
+}

@@ -30,10 +30,21 @@ export function apiReady(api: KubernetesReader, timeoutSeconds: number): Conditi
     everyMs: 250,
     hint: 'Look at its log: talosctl logs --kubernetes kube-system/kube-apiserver-…; talosctl containers --kubernetes shows the names.',
     probe: async () => {
-      const said = (await api.raw('/readyz')).toString()
-      return said === 'ok' ? { met: true, value: true } : { met: false, saw: said.slice(0, 80) }
+      try {
+        await api.raw('/readyz')
+        return { met: true, value: true }
+      } catch (error) {
+        // An API server that is not ready answers 500 with a list of its checks, `[-]name failed: …`.
+        const failed = [...bodyOf(error).matchAll(/^\[-\](\S+)/gm)].map(([, name]) => name)
+        if (failed.length === 0) throw error
+        return { met: false, saw: `it answers, not ready yet: ${failed.join(', ')}` }
+      }
     },
   }
+}
+
+function bodyOf(error: unknown): string {
+  return error instanceof Error && 'body' in error && typeof error.body === 'string' ? error.body : ''
 }
 
 /** The UID of the namespace kube-system, which is the cluster's identity by convention. */

@@ -3,7 +3,7 @@ import type { Address } from '../network/addresses.ts'
 import { describeMachine, identify, type MachineIdentity } from './identity.ts'
 import { type Disk, disks } from './install-disk.ts'
 import type { Talosctl } from './talosctl.ts'
-import { TalosctlError } from './talosctl-error.ts'
+import { seenIn, TalosctlError } from './talosctl-error.ts'
 
 const machineStatus = z.object({ stage: z.string() }).loose()
 
@@ -34,7 +34,7 @@ export async function lookAtMachine(talosctl: Talosctl, address: Address): Promi
     return { state: 'maintenance', identity, disks: found, saw: `maintenance mode, ${describeMachine(identity)}` }
   } catch (error) {
     if (!(error instanceof TalosctlError)) throw error
-    if (error.transient) return { state: 'silent', saw: error.what }
+    if (error.transient) return { state: 'silent', saw: seenIn(error) }
   }
   return lookInside(talosctl, address)
 }
@@ -52,8 +52,11 @@ async function lookInside(talosctl: Talosctl, address: Address): Promise<Machine
     }
   } catch (error) {
     if (!(error instanceof TalosctlError)) throw error
-    if (error.transient) return { state: 'silent', saw: error.what }
+    if (error.transient) return { state: 'silent', saw: seenIn(error) }
     if (error.reason === 'talosconfig') throw error
-    return { state: 'foreign', saw: `it runs, is not in maintenance mode, and refuses our talosconfig: ${error.what}` }
+    return {
+      state: 'foreign',
+      saw: `it runs, is not in maintenance mode, and refuses our talosconfig (${seenIn(error)})`,
+    }
   }
 }

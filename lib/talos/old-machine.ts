@@ -8,7 +8,7 @@ import { differingSecrets, liveMachineConfig, parseMachineConfig } from './machi
 import { prepareConfig } from './prepare-config.ts'
 import { checkSnapshotFile, proveKinship, readSnapshot } from './snapshot.ts'
 import { type Talosctl, talosVersion } from './talosctl.ts'
-import { TalosctlError } from './talosctl-error.ts'
+import { seenIn, TalosctlError } from './talosctl-error.ts'
 
 /** The fact `old-machine`. */
 export const oldMachine = machineIdentity.extend({ bootId: z.string() })
@@ -26,20 +26,25 @@ export async function rememberOldMachine(
   talosctl: Talosctl,
   address: Address,
 ): Promise<OldMachine> {
-  const identity = await identify(talosctl, { address }).catch(explainAbsence)
+  const identity = await identify(talosctl, { address }).catch(explainAbsence(address))
   const old = { ...identity, bootId: await bootId(talosctl, { address }) }
   migration.remember('old-machine', old)
   migration.console.info(`The old machine is ${describeMachine(old)}.`)
   return old
 }
 
-function explainAbsence(error: unknown): never {
-  if (!(error instanceof TalosctlError) || !error.transient) throw error
-  throw new OperatorError(error.what, {
-    means: 'The old machine is off or unreachable, and this run has no final snapshot of it yet. Nothing was changed.',
-    next: 'Switch it on again and repeat. If it never comes back, recover from the backup: task migrate:provision SNAPSHOT=<backup folder>',
-    cause: error,
-  })
+function explainAbsence(address: Address): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof TalosctlError) || !error.transient) throw error
+    throw new OperatorError(
+      `The old machine does not answer at ${address}, and there is no final snapshot of it yet.`,
+      {
+        means: `It is off or unreachable: ${seenIn(error)}. Nothing was changed.`,
+        next: 'Switch it on again and repeat. If it never comes back, recover from the backup: task migrate:provision SNAPSHOT=<backup folder>',
+        cause: error,
+      },
+    )
+  }
 }
 
 /**
@@ -49,6 +54,21 @@ function explainAbsence(error: unknown): never {
  * @throws OperatorError
  */
 export async function checkBeforeShutdown(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
+  const wanted = await prepareConfig(migration, talosctl)
+  await checkEtcd(talosctl, address).catch(explainAbsence(address))
+  const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
+  const differing = differingSecrets(live, wanted)
+  if (differing.length === 0) return
+  throw new OperatorError(
+    `${wanted.origin} comes from another secrets bundle than the running machine: ${differing.join(', ')}.`,
+    {
+      means: 'The new machine could read no Secret of the snapshot, and no worker and no talosconfig would know it.',
+      next: `Set CONTROLPLANE_CONFIG to the config that the machine was made with, or save the one it runs on: talosctl --nodes ${address} get machineconfig v1alpha1 -o jsonpath={.spec}`,
+    },
+  )
+}
+
+async function checkEtcd(talosctl: Talosctl, address: Address): Promise<void> {
   const [members, alarms] = await Promise.all([etcdMembers(talosctl, { address }), etcdAlarms(talosctl, { address })])
   if (members.length !== 1) {
     throw new OperatorError(
@@ -66,18 +86,6 @@ export async function checkBeforeShutdown(migration: Migration, talosctl: Talosc
       next: `Cure it first: talosctl --nodes ${address} etcd defrag; talosctl --nodes ${address} etcd alarm disarm`,
     })
   }
-  const { controlplaneConfig } = migration.settings
-  const wanted = await prepareConfig(migration, talosctl)
-  const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
-  const differing = differingSecrets(live, wanted)
-  if (differing.length === 0) return
-  throw new OperatorError(
-    `${controlplaneConfig} comes from another secrets bundle than the running machine: ${differing.join(', ')}.`,
-    {
-      means: 'The new machine could read no Secret of the snapshot, and no worker and no talosconfig would know it.',
-      next: `Set CONTROLPLANE_CONFIG to the config that the machine was made with, or save the one it runs on: talosctl --nodes ${address} get machineconfig v1alpha1 -o jsonpath={.spec}`,
-    },
-  )
 }
 
 /** What `store` is given: a snapshot that is whole and proven to open with the machine config beside it. */
@@ -115,7 +123,7 @@ export async function takeFinalSnapshot(
 ): Promise<FinalSnapshot | undefined> {
   const { console } = migration
   console.detail('streaming the snapshot')
-  const { path, hash } = await takeSnapshot(talosctl, { address }, folder)
+  const { path, hash } = await takeSnapshot(talosctl, { address }, folder).catch(explainAbsence(address))
   const { bytes } = await checkSnapshotFile(path)
   console.detail('reading it, opening one of its Secrets')
   const content = await readSnapshot(path)

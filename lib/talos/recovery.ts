@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
@@ -38,6 +39,11 @@ export async function chooseSnapshot(
   const off = migration.recall('old-machine-off', oldMachineOff)
   const taken = migration.recall('final-snapshot', finalSnapshot)
   if (off && taken) return fromSet(taken.folder, readSet)
+  const backup = migration.dryRun ? migration.recall('backup', z.object({ folder: z.string() }).loose()) : undefined
+  if (backup) {
+    migration.console.info(`There is no final snapshot yet; the one of the backup stands in for it in this dry run.`)
+    return fromSet(backup.folder, readSet)
+  }
   throw new OperatorError(
     off ? 'This run has no final snapshot.' : 'This run has not proven the old machine to be off.',
     {

@@ -51,6 +51,13 @@ interface Rule {
 // a failed handshake is also "Unavailable".
 const rules: Rule[] = [
   {
+    pattern: /no space left on device/i,
+    reason: 'other',
+    what: ({ command }) => `There is no room for what "${command}" writes.`,
+    means: () => "A plain snapshot goes into memory, as large as etcd's database.",
+    next: () => 'Set MEMORY_DIR to a larger tmpfs, or enlarge it: mount -o remount,size=2G /dev/shm',
+  },
+  {
     pattern: /certificate required/i,
     reason: 'client-certificate-needed',
     what: ({ address }) => `The machine at ${address} runs Talos and asks for a client certificate.`,
@@ -158,6 +165,11 @@ function lastLines(stderr: string): string {
   return lines.filter(Boolean).slice(-2).join(' / ').slice(0, 400)
 }
 
+/** The error as what was seen, without its full stop: it stands within a sentence. */
+export function seenIn(error: TalosctlError): string {
+  return error.what.replace(/\.$/, '')
+}
+
 /**
  * For probes of a wait: what may be otherwise in a second counts as "not yet"; everything else aborts the wait.
  * @param probe may throw TalosctlError
@@ -166,7 +178,7 @@ export async function patiently<T>(probe: () => Promise<Probe<T>>): Promise<Prob
   try {
     return await probe()
   } catch (error) {
-    if (error instanceof TalosctlError && error.transient) return { met: false, saw: error.what }
+    if (error instanceof TalosctlError && error.transient) return { met: false, saw: seenIn(error) }
     throw error
   }
 }
