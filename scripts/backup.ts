@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { verifyAccess } from '../lib/backup/access.ts'
 import { beginBackup } from '../lib/backup/begin.ts'
 import { describeDependencies, findDependencies } from '../lib/backup/dependencies.ts'
 import { backUpConfigs, backUpSnapshot } from '../lib/backup/machines.ts'
@@ -14,6 +15,9 @@ export default await phase('backup', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
   const talosctl = await Talosctl.open(migration.settings)
 
+  await migration.step('Look whether machine and cluster let us in', () =>
+    verifyAccess(migration.settings, talosctl, api),
+  )
   const backup = await beginBackup(migration)
   const { archive } = backup
 

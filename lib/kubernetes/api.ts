@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import https from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
-import { messageOf, OperatorError } from '../migration/errors.ts'
+import { messageOf, OperatorError, RemoteError } from '../migration/errors.ts'
 
 export interface ObjectMetadata {
   name: string
@@ -40,7 +40,7 @@ interface Exchange {
 }
 
 /** An answer of the API server that is not 2xx. `reason` and `message` come from its Status object. */
-export class ApiError extends Error {
+export class ApiError extends RemoteError {
   readonly status: number
   readonly reason: string
   readonly body: string
@@ -48,12 +48,24 @@ export class ApiError extends Error {
 
   constructor(method: string, path: string, status: number, body: string, retryAfter: string | undefined) {
     const parsed = parseStatus(body)
-    super(`${method} ${path}: ${status} ${parsed.message || body.slice(0, 200)}`)
+    super(`${method} ${path}: ${status} ${parsed.message || body.slice(0, 200)}`, refusal(status))
     this.name = 'ApiError'
     this.status = status
     this.reason = parsed.reason
     this.body = body
     this.retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter)
+  }
+}
+
+/** The API server could not be reached, or did not answer in time. */
+export class ConnectionError extends RemoteError {
+  constructor(server: string, cause: Error) {
+    super(`${server} does not answer: ${messageOf(cause)}`, {
+      means: 'The Kubernetes API is down, or KUBECONFIG leads elsewhere.',
+      next: 'Look at the machine (task talos:health), or correct KUBECONFIG; then the same command again.',
+      cause,
+    })
+    this.name = 'ConnectionError'
   }
 }
 
@@ -174,10 +186,11 @@ export class KubernetesApi {
   /** Follows a collection until the signal aborts or the server ends the stream. */
   async watch(path: string, query: Query, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> {
     const response = await this.#open('GET', path, { query: { ...query, watch: true }, signal, timeoutMs: 0 })
+    const decoder = new TextDecoder()
     let rest = ''
     try {
       for await (const chunk of response) {
-        const lines = (rest + String(chunk)).split('\n')
+        const lines = (rest + decoder.decode(chunk as Buffer, { stream: true })).split('\n')
         rest = lines.pop() ?? ''
         for (const line of lines) if (line.trim()) onEvent(JSON.parse(line) as WatchEvent)
       }
@@ -223,7 +236,7 @@ export class KubernetesApi {
           request.destroy(new Error(`no answer from ${url.host} within ${timeoutMs / 1000}s`)),
         )
       }
-      request.on('error', reject)
+      request.on('error', (error) => reject(exchange.signal?.aborted ? error : new ConnectionError(this.server, error)))
       request.end(exchange.body === undefined ? undefined : JSON.stringify(exchange.body))
     })
   }
@@ -242,6 +255,16 @@ export class KubernetesApi {
     this.#agent ??= new https.Agent({ keepAlive: true, maxSockets: 32 })
     return { ...options, agent: this.#agent }
   }
+}
+
+function refusal(status: number): { means: string; next: string } {
+  if (status === 401 || status === 403) {
+    return {
+      means: 'The credentials of KUBECONFIG are not accepted, or do not allow this.',
+      next: "Fetch the administrator's: task talos:kubeconfig",
+    }
+  }
+  return { means: 'The Kubernetes API refused the request.', next: 'Mend what it says; then the same command again.' }
 }
 
 function urlOf(server: string, path: string, query: Query = {}): URL {

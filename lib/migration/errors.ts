@@ -26,6 +26,22 @@ export class OperatorError extends Error {
   }
 }
 
+/**
+ * Something at the other end of a connection answered with an error, or did not answer. A wait takes it as "not yet"; where nothing
+ * waits it ends the phase, shown as an OperatorError is.
+ */
+export class RemoteError extends Error {
+  readonly means: string
+  readonly next: string
+
+  constructor(message: string, options: { means: string; next: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause })
+    this.name = 'RemoteError'
+    this.means = options.means
+    this.next = options.next
+  }
+}
+
 /** Ctrl-C or SIGTERM, seen at a place where nothing is half done. */
 export class Interrupted extends Error {
   constructor(during: string) {

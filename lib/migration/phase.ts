@@ -5,7 +5,7 @@ import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
-import { Interrupted, messageOf, OperatorError } from './errors.ts'
+import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
@@ -230,6 +230,10 @@ export function report(error: unknown, console: Console): number {
     return error.exitCode
   }
   if (error instanceof Interrupted) return 130
+  if (error instanceof RemoteError) {
+    console.error(new OperatorError(error.message, { means: error.means, next: error.next, cause: error }))
+    return 1
+  }
   console.bug(error)
   return 1
 }
