@@ -7,6 +7,7 @@ import (
 
 	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/cosi-project/runtime/pkg/state"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 )
 
 // projection writes what the machine is into the state, and leaves alone what has not changed, so that versions
@@ -22,7 +23,7 @@ func (p *projection) update(ctx context.Context, desired []resource.Resource) er
 	wanted := make(map[string]struct{}, len(desired))
 
 	for _, next := range desired {
-		key := next.Metadata().Namespace() + "/" + next.Metadata().Type() + "/" + next.Metadata().ID()
+		key := keyOf(next)
 		wanted[key] = struct{}{}
 
 		current, exists := p.owned[key]
@@ -55,4 +56,15 @@ func (p *projection) update(ctx context.Context, desired []resource.Resource) er
 	}
 
 	return errors.Join(problems...)
+}
+
+func keyOf(one resource.Resource) string {
+	return one.Metadata().Namespace() + "/" + one.Metadata().Type() + "/" + one.Metadata().ID()
+}
+
+// machineStatus is the last MachineStatus that was written.
+func (p *projection) machineStatus() *runtime.MachineStatus {
+	status, _ := p.owned[keyOf(runtime.NewMachineStatus())].(*runtime.MachineStatus)
+
+	return status
 }

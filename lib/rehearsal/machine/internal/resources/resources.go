@@ -3,11 +3,13 @@ package resources
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/cosi-project/runtime/api/v1alpha1"
 	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/cosi-project/runtime/pkg/state"
 	"github.com/cosi-project/runtime/pkg/state/protobuf/server"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 	"google.golang.org/grpc"
 
 	"talos-migrate.invalid/machine/internal/facts"
@@ -28,6 +30,9 @@ func Register(ctx context.Context, registrar *grpc.Server, m facts.Machine) erro
 		return err
 	}
 
+	tell := statusTeller()
+	tell(m, projection.machineStatus())
+
 	views := watchNode(ctx, m)
 
 	go func() {
@@ -44,6 +49,7 @@ func Register(ctx context.Context, registrar *grpc.Server, m facts.Machine) erro
 
 			// the in-memory state fails only when ctx has ended
 			_ = projection.update(ctx, everything(m, view))
+			tell(m, projection.machineStatus())
 		}
 	}()
 
@@ -61,4 +67,26 @@ func everything(m facts.Machine, view nodeView) []resource.Resource {
 	all = append(all, clusterResources(m)...)
 
 	return append(all, kubernetesResources(m, view)...)
+}
+
+// statusListener is a machine that wants to know of its MachineStatus, from which Talos makes events.
+type statusListener interface {
+	MachineStatusChanged(status runtime.MachineStatusSpec)
+}
+
+// statusTeller tells each status once.
+func statusTeller() func(facts.Machine, *runtime.MachineStatus) {
+	var last *runtime.MachineStatusSpec
+
+	return func(m facts.Machine, status *runtime.MachineStatus) {
+		listener, listens := m.(statusListener)
+		if !listens || status == nil || last != nil && reflect.DeepEqual(*last, *status.TypedSpec()) {
+			return
+		}
+
+		spec := status.TypedSpec().DeepCopy()
+		last = &spec
+
+		listener.MachineStatusChanged(spec)
+	}
 }
