@@ -1,12 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { loadSettings, projectFolder, variables } from '../lib/settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 function folderWith(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'settings-'))
+  const folder = temporaryFolder('settings')
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   return folder
 }

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { catalogue } from '../lib/rehearsal/binaries/catalogue.ts'
 import { ensureTools } from '../lib/rehearsal/binaries.ts'
 import { projectFolder } from '../lib/settings.ts'
+import { temporaryFolder } from './temporary-folder.ts'
 
 const tools = await ensureTools(catalogue(['task']), { progress: { info: () => {} } as never })
 const task = tools.get('task')?.path ?? 'task'
@@ -24,9 +24,7 @@ function run(args: string[], options: { cwd?: string; env?: Record<string, strin
   })
 }
 
-function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'taskfiles-'))
-}
+const newFolder = () => temporaryFolder('taskfiles')
 
 test('every target that the runbook names is there, with a description', async (t) => {
   const { output } = await run(['--list', '--json'])

@@ -1,10 +1,9 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/migration/clock.ts'
 import type { Console } from '../../lib/migration/console.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { runPhase } from '../../lib/migration/phase.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 
 /** Settings of a cluster that is nowhere, in a folder of its own, as the process environment gives them. */
 export function environmentIn(folder: string): Record<string, string> {
@@ -17,7 +16,7 @@ export function environmentIn(folder: string): Record<string, string> {
 }
 
 export function newFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'migration-'))
+  return temporaryFolder('migration')
 }
 
 /** A console that remembers its lines instead of showing them. */
