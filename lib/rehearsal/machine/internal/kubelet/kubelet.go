@@ -4,6 +4,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,6 +39,10 @@ func Run(ctx context.Context, m facts.Machine, log Log) error {
 		<-ctx.Done()
 
 		return nil
+	}
+
+	if !m.Config().Machine().Type().IsControlPlane() {
+		return errors.New("unimplemented: the practice machine has no kubelet identity for a worker, which a control plane would have to sign")
 	}
 
 	started := time.Now()

@@ -1,15 +1,18 @@
 package resources
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 
 	"github.com/cosi-project/runtime/pkg/resource"
 	"github.com/siderolabs/talos/pkg/machinery/config/machine"
+	"github.com/siderolabs/talos/pkg/machinery/constants"
 	"github.com/siderolabs/talos/pkg/machinery/resources/cluster"
 	"github.com/siderolabs/talos/pkg/machinery/resources/etcd"
 	"github.com/siderolabs/talos/pkg/machinery/version"
+	"gopkg.in/yaml.v3"
 
 	"talos-migrate.invalid/machine/internal/facts"
 )
@@ -132,11 +135,17 @@ func etcdResources(m facts.Machine) []resource.Resource {
 	return all
 }
 
-// nodeID is the machine's own identity in the cluster.
+// nodeID is the machine's own identity in the cluster, which Talos keeps in a file of the STATE partition.
 func nodeID(m facts.Machine) string {
-	if identified, ok := m.(interface{ NodeID() string }); ok {
-		return identified.NodeID()
+	content, err := os.ReadFile(filepath.Join(m.File().State(), constants.NodeIdentityFilename))
+	if err != nil {
+		return ""
 	}
 
-	return base64.RawURLEncoding.EncodeToString([]byte(m.File().UUID))
+	var identity cluster.IdentitySpec
+	if yaml.Unmarshal(content, &identity) != nil {
+		return ""
+	}
+
+	return identity.NodeID
 }
