@@ -7,7 +7,13 @@ import { rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort(new Error(signal)))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // The second time at once: what is on is switched off when this process exits.
+    if (stop.signal.aborted) process.exit(130)
+    stop.abort(new Error(signal))
+  })
+}
 
 let console = createConsole({ json: args.includes('--json') })
 try {
@@ -21,6 +27,8 @@ try {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
 }
+// Work that was abandoned by an interruption must not keep the process.
+process.exit()
 
 async function rehearse(console: Console, keep: boolean, flags: string[]): Promise<number> {
   const began = Date.now()
@@ -28,7 +36,7 @@ async function rehearse(console: Console, keep: boolean, flags: string[]): Promi
   showRehearsal(rehearsal, console)
   const holds = rehearsal.proofs.every((proof) => proof.holds)
   const seconds = Math.round((Date.now() - began) / 1000)
-  const outcome = holds ? 'All proofs hold: nothing was lost.' : 'Not all proofs hold.'
+  const outcome = holds ? 'All proofs hold.' : 'Not all proofs hold.'
   console.info('')
   console.info(`Scenario A was rehearsed in ${seconds} s. ${outcome}`)
   return holds ? 0 : 1

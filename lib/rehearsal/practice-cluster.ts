@@ -106,7 +106,7 @@ export class PracticeCluster {
       try {
         const { canary } = this.#options
         await populate(api, {
-          localPathRoot: join(this.old.disk, 'EPHEMERAL/local-path-provisioner'),
+          localPathRoot: localPathRoot(this.old),
           ...(canary === undefined ? {} : { canary }),
         })
       } finally {
@@ -149,6 +149,11 @@ export class PracticeCluster {
     this.#network.release()
     if (!this.#options.keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
   }
+}
+
+/** The folder on a machine's disk that the local-path provisioner uses. */
+export function localPathRoot(machine: PracticeMachine): string {
+  return join(machine.disk, 'EPHEMERAL/local-path-provisioner')
 }
 
 /** The node's number in its network: the runbook's node is 192.168.1.54. */

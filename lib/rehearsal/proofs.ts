@@ -112,11 +112,13 @@ export async function etcdProof(cluster: Pick<PracticeCluster, 'talosctlOnNode'>
 
 /** The lines that say what was not compared, and how much of it there was. */
 export function excusedLines(before: Truth): string[] {
-  return mayDiffer.flatMap(({ group, resource, what, reason }) => {
+  const everywhere = 'status, and metadata other than the UID, of every object: written anew by its controllers'
+  const lines = mayDiffer.flatMap(({ group, resource, what, reason }) => {
     const count = [...before.values()].filter((one) => one.group === group && one.resource === resource).length
     const name = group === '' ? resource : `${resource}.${group}`
     return count === 0 ? [] : [`${name} (${count}, ${what === 'object' ? 'not compared' : 'UID only'}): ${reason}`]
   })
+  return [...lines, everywhere]
 }
 
 function proof(claim: string, evidence: string, against: string[]): Proof {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
@@ -9,7 +9,7 @@ import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
-import { PracticeCluster, type Step } from './practice-cluster.ts'
+import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { runTask } from './run-task.ts'
@@ -35,8 +35,8 @@ export interface Rehearsal {
   proofs: Proof[]
   downtime: Downtime
   before: Truth
-  /** The exit code of the run. */
-  exitCode: number
+  /** Folders of local-path volumes that stayed behind on the old machine's disk. */
+  leftBehind: string[]
 }
 
 /**
@@ -46,7 +46,7 @@ export interface Rehearsal {
  */
 export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehearsal> {
   const { console, signal, keep } = options
-  const step = steps(console)
+  const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
   const cluster = await PracticeCluster.create({ binaries, step, keep, signal })
   try {
@@ -75,7 +75,8 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       replacement: replacement.timeline,
       provenOff: provenOffAt(journalOf(cluster)),
     })
-    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, exitCode }
+    const leftBehind = volumesLeftBehind(cluster.old, replacement)
+    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, leftBehind }
   } finally {
     availability.stop()
     await adversaries.stop()
@@ -99,6 +100,16 @@ async function migrate(
   })
   ended.abort()
   return { exitCode, replacement: await swap }
+}
+
+/** What no snapshot of etcd can move: the data of local-path volumes. Only the names of their folders, for those are what differs. */
+function volumesLeftBehind(old: PracticeMachine, replacement: PracticeMachine): string[] {
+  const volumes = (machine: PracticeMachine) => {
+    const folder = localPathRoot(machine)
+    return existsSync(folder) ? readdirSync(folder).filter((name) => readdirSync(join(folder, name)).length > 0) : []
+  }
+  const there = new Set(volumes(replacement))
+  return volumes(old).filter((name) => !there.has(name))
 }
 
 async function truthOf(cluster: PracticeCluster): Promise<Truth> {
@@ -126,14 +137,15 @@ function journalOf(cluster: PracticeCluster): string {
   return join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
 }
 
-/** Shows each part of the rehearsal's own work as the phases show theirs. */
-function steps(console: Console): Step {
+/** Shows each part of the rehearsal's own work as the phases show theirs, and leaves it at once when the signal aborts. */
+function steps(console: Console, signal: AbortSignal): Step {
   return async (title, work) => {
+    signal.throwIfAborted()
     const began = Date.now()
     const seconds = () => (Date.now() - began) / 1000
     console.stepBegin(title)
     try {
-      const value = await work()
+      const value = await unlessAborted(work(), signal)
       console.stepEnd(title, 'done', seconds())
       return value
     } catch (error) {
@@ -141,6 +153,14 @@ function steps(console: Console): Step {
       throw error
     }
   }
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }: RehearsalOptions): Error {
@@ -155,13 +175,16 @@ function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }:
 }
 
 /** Shows what the rehearsal came to: phases, proofs, what was left out of them, downtime. */
-export function showRehearsal({ phases, proofs, downtime, before }: Rehearsal, console: Console): void {
+export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
+  const { phases, proofs, downtime, before, leftBehind } = rehearsal
   const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
   console.table('Phases', ['phase', 'duration', 'result'], rows)
   showProofs(proofs, console)
   console.info('')
   console.info('What may differ between the two clusters:')
   for (const line of excusedLines(before)) console.info(`  ${line}`)
+  const volumes = `${leftBehind.length} local-path volumes`
+  console.warn(`Left on the old machine's disk, as migrate:plan says beforehand: the data of ${volumes}.`)
   showDowntime(downtime, console)
 }
 

@@ -22,9 +22,11 @@ const patienceMs = 30_000
 /**
  * Types `task NAME VARIABLE=VALUE…` as a user would, with the answer yes to its prompts, and waits for its end. It runs in
  * a process group of its own, so that it is interrupted once, by us, and leaves nothing behind when we are gone.
+ * @throws the signal's reason when it had aborted before
  * @returns its exit code; 128 and the signal's number when a signal ended it
  */
 export async function runTask(args: readonly string[], run: TaskRun): Promise<number> {
+  run.signal?.throwIfAborted()
   const output = run.output === 'inherit' ? 'inherit' : 'pipe'
   const path = [dirname(run.task), run.environment.PATH].filter(Boolean).join(delimiter)
   const child = spawn(run.task, ['--yes', '--exit-code', ...args], {

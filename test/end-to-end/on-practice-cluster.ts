@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
@@ -104,33 +104,4 @@ export async function killWhen(practice: Practice, reached: (records: JournalRec
     await delay(5)
   }
   throw new Error('the run never came to the point at which it was to be killed')
-}
-
-/** The command lines of all descendants of a process, from /proc (proc(5)). */
-export function commandLinesBelow(ancestor: number, processes: readonly ProcessLine[]): string[] {
-  const below = new Set([ancestor])
-  const lines: string[] = []
-  // Children have higher ids than their parents nearly always; two passes take care of the rest.
-  for (let pass = 0; pass < 2; pass++) {
-    for (const { pid, parent } of processes) if (below.has(parent)) below.add(pid)
-  }
-  for (const { pid, command } of processes) if (below.has(pid)) lines.push(command)
-  return lines
-}
-
-export interface ProcessLine {
-  pid: number
-  parent: number
-  command: string
-}
-
-/** One process as /proc has it; undefined when it is gone. */
-export function processLine(pid: number): ProcessLine | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-    return { pid, parent, command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }
-  } catch {
-    return undefined
-  }
 }

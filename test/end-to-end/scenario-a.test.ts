@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { parse } from 'yaml'
-import { commandLinesBelow, type Practice, practise, processLine } from './on-practice-cluster.ts'
+import { type Practice, practise } from './on-practice-cluster.ts'
+import { processesBelow } from './processes.ts'
 
 const secretCanary = 'canary-in-a-secret-b7f2e1'
 const configCanary = 'canary-in-the-machine-config-93ac55'
@@ -19,6 +20,7 @@ const registryPatch = JSON.stringify({
 test('scenario A, phase by phase: nothing is lost, and no secret is written or shown anywhere', async (t) => {
   const practice = await practise(t, { canary: secretCanary, configPatches: [registryPatch] })
   await plantInSnapshot(practice)
+  await assertPlanted(t, practice)
   const watched = new CommandLines()
   for (const phase of ['plan', 'preflight', 'backup', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status']) {
     const { exitCode, output } = await practice.task([`migrate:${phase}`], { onStart: (pid) => watched.follow(pid) })
@@ -40,6 +42,16 @@ async function plantInSnapshot({ cluster }: Practice): Promise<void> {
   const metadata = { name: 'canary', namespace: 'default' }
   await api.create('/api/v1/namespaces/default/configmaps', { metadata, data: { canary: snapshotCanary } })
   api.close()
+}
+
+/** A search that finds nothing proves something only when there is something. */
+async function assertPlanted(t: ExecutionContext, { cluster }: Practice): Promise<void> {
+  const api = await cluster.api()
+  const secrets = await api.list<{ data?: Record<string, string> }>('/api/v1/secrets')
+  api.close()
+  const values = secrets.flatMap(({ data }) => Object.values(data ?? {})).map((value) => Buffer.from(value, 'base64'))
+  t.true(values.filter((value) => value.includes(secretCanary)).length > 20)
+  t.true((await cluster.talosctlOnNode('get', 'machineconfig', '--output', 'yaml')).includes(configCanary))
 }
 
 /** What must not be found, by name: the canaries and the real secrets of the cluster's PKI. */
@@ -118,8 +130,6 @@ class CommandLines {
 
   #look(): void {
     if (this.#root === undefined) return
-    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-    const processes = pids.flatMap((pid) => processLine(Number(pid)) ?? [])
-    for (const line of commandLinesBelow(this.#root, processes)) this.seen.add(line)
+    for (const { command } of processesBelow(this.#root)) this.seen.add(command)
   }
 }

@@ -123,7 +123,7 @@ test('a changed content fails, a changed status or order of fields does not', (t
 
 test('pods may be other ones, and the list of what may differ says why', (t) => {
   t.deepEqual(broken(truth(deployment(), secret('aGk='), node(), pod('u-10'))), [])
-  t.deepEqual(excusedLines(whole), ['pods (1, not compared): evicted by the drain and made anew by their controllers'])
+  t.is(excusedLines(whole)[0], 'pods (1, not compared): evicted by the drain and made anew by their controllers')
 })
 
 test('a machine that still runs, or that lost its power without a shutdown, is not proven off', (t) => {
