@@ -4,9 +4,10 @@ import { basename, join } from 'node:path'
 import pMap from 'p-map'
 import { ApiError, type KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import { type Clock, systemClock } from '../migration/clock.ts'
+import { boundClaim, withClaimId } from './homelab/binding.ts'
 import { type Homelab, readHomelab } from './homelab/fixtures.ts'
 import { fieldManagerOf, ownerOf } from './homelab/ownership.ts'
-import { unmetClaims, unreadyDefinitions, unreadyWorkloads } from './homelab/readiness.ts'
+import { unboundClaims, unboundVolumes, unreadyWorkloads, unservedDefinitions } from './homelab/readiness.ts'
 import { nameOf } from './homelab/resources.ts'
 import { withPlainValues } from './homelab/secrets.ts'
 import { healthyStatus } from './homelab/statuses.ts'
@@ -24,7 +25,10 @@ export interface PopulateOptions {
 }
 
 const atOnce = 24
-const clusterWide = ['Namespace', 'StorageClass', 'PriorityClass', 'CustomResourceDefinition', 'PersistentVolume']
+const first = ['Namespace', 'StorageClass', 'PriorityClass']
+const claims = ['PersistentVolumeClaim']
+const volumes = ['PersistentVolume']
+const definitions = ['CustomResourceDefinition']
 const workloads = ['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job']
 
 /**
@@ -37,17 +41,14 @@ export async function populate(api: KubernetesApi, options: PopulateOptions): Pr
   const homelab = await readHomelab(options)
   const cluster = new Cluster(api, homelab, options)
   const parts = inOrder(homelab)
-  await Promise.all([cluster.apply(parts.clusterWide), writeLocalVolumes(homelab.objects, options.localPathRoot)])
-  const runWorkloads = async () => {
-    await cluster.apply(parts.plain)
-    await cluster.wait('claims are bound', unmetClaims)
-    await cluster.apply(parts.workloads)
-  }
+  await Promise.all([cluster.apply(parts.first), writeLocalVolumes(homelab.objects, options.localPathRoot)])
   const makeCustomResources = async () => {
-    await cluster.wait('definitions are served', unreadyDefinitions)
+    await cluster.apply(parts.definitions)
+    await cluster.wait('definitions are served', unservedDefinitions)
     await cluster.apply(parts.custom)
   }
-  await Promise.all([runWorkloads(), makeCustomResources()])
+  await Promise.all([cluster.bind(parts.claims, parts.volumes), cluster.apply(parts.plain), makeCustomResources()])
+  await cluster.apply(parts.workloads)
   await cluster.apply(parts.owned)
   await cluster.writeStatuses()
   await cluster.wait('workloads are ready', unreadyWorkloads)
@@ -57,12 +58,15 @@ export async function populate(api: KubernetesApi, options: PopulateOptions): Pr
 function inOrder({ objects, types }: Homelab) {
   const isIn = (kinds: readonly string[]) => (object: KubernetesObject) => kinds.includes(object.kind ?? '')
   const isOwned = ({ metadata }: KubernetesObject) => (metadata.ownerReferences ?? []).length > 0
-  const isClusterWide = isIn(clusterWide)
-  const free = objects.filter((object) => !isClusterWide(object) && !isOwned(object))
+  const isEarly = isIn([...first, ...claims, ...volumes, ...definitions])
+  const free = objects.filter((object) => !isEarly(object) && !isOwned(object))
   const builtIn = free.filter((object) => !types.of(object).custom)
   const isWorkload = isIn(workloads)
   return {
-    clusterWide: objects.filter(isClusterWide),
+    first: objects.filter(isIn(first)),
+    claims: objects.filter(isIn(claims)),
+    volumes: objects.filter(isIn(volumes)),
+    definitions: objects.filter(isIn(definitions)),
     plain: builtIn.filter((object) => !isWorkload(object)),
     workloads: builtIn.filter(isWorkload),
     custom: free.filter((object) => types.of(object).custom),
@@ -97,6 +101,31 @@ class Cluster {
       this.#api.apply(types.path(object), status ? { ...wanted, status } : wanted, manager),
     )
     this.#live.set(nameOf(object), live)
+  }
+
+  /** Applies claims and volumes, and binds them. A claim may be marked only when the controller knows its volume, or it is Lost. */
+  async bind(claims: KubernetesObject[], volumes: KubernetesObject[]): Promise<void> {
+    await this.apply(claims)
+    const live = new Map(
+      claims.map(({ metadata }) => {
+        const name = `${metadata.namespace}/${metadata.name}`
+        return [name, this.#live.get(`PersistentVolumeClaim ${name}`) ?? { metadata }]
+      }),
+    )
+    await this.apply(volumes.map((volume) => withClaimId(volume, live)))
+    await this.wait('volumes are bound', unboundVolumes)
+    await pMap(claims, (claim) => this.#markBound(claim), { concurrency: atOnce })
+    await this.wait('claims are bound', unboundClaims)
+  }
+
+  async #markBound(claim: KubernetesObject): Promise<void> {
+    const { volumeName } = claim.spec as { volumeName: string }
+    const volume = this.#live.get(`PersistentVolume ${volumeName}`)
+    if (!volume) throw new Error(`${nameOf(claim)} has no volume ${volumeName}`)
+    const { status, mark } = boundClaim(claim, volume)
+    const path = this.#homelab.types.path(claim)
+    await this.#retried(() => this.#api.apply(`${path}/status`, status, 'kube-controller-manager'))
+    await this.#retried(() => this.#api.apply(path, mark, 'kube-controller-manager'))
   }
 
   /** An ownerReference needs the id that the API server gave to the owner. */

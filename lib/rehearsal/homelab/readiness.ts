@@ -5,7 +5,7 @@ import { nameOf } from './resources.ts'
 type Condition = { type: string; status: string }
 
 /** CustomResourceDefinitions that the API server does not serve yet. */
-export async function unreadyDefinitions(api: KubernetesApi, homelab: Homelab): Promise<string[]> {
+export async function unservedDefinitions(api: KubernetesApi, homelab: Homelab): Promise<string[]> {
   return unmet(api, homelab, 'CustomResourceDefinition', ({ status }) => {
     // null, not absent, in the instant after the definition was made
     const { conditions } = (status ?? {}) as { conditions?: Condition[] | null }
@@ -13,9 +13,18 @@ export async function unreadyDefinitions(api: KubernetesApi, homelab: Homelab): 
   })
 }
 
-/** Claims that the volume controller has not bound yet. */
-export async function unmetClaims(api: KubernetesApi, homelab: Homelab): Promise<string[]> {
-  return unmet(api, homelab, 'PersistentVolumeClaim', ({ status }) => (status as { phase?: string })?.phase === 'Bound')
+/** Claims that are not bound yet. */
+export async function unboundClaims(api: KubernetesApi, homelab: Homelab): Promise<string[]> {
+  return unmet(api, homelab, 'PersistentVolumeClaim', (claim) => phaseOf(claim) === 'Bound')
+}
+
+/** Volumes that the volume controller has not looked at yet; one without a claim is Available. */
+export async function unboundVolumes(api: KubernetesApi, homelab: Homelab): Promise<string[]> {
+  return unmet(api, homelab, 'PersistentVolume', (volume) => ['Bound', 'Available'].includes(phaseOf(volume)))
+}
+
+function phaseOf({ status }: KubernetesObject): string {
+  return (status as { phase?: string } | undefined)?.phase ?? ''
 }
 
 /** Workloads of which not all replicas are ready, and Jobs that are not complete. */
