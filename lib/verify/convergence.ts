@@ -9,6 +9,7 @@ export type Look = () => Promise<readonly NamedFinding[]>
 
 /**
  * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is over.
+ * While a drain of this run is not taken back, it looks once.
  * @returns the last comparison, however it ended
  */
 export async function converge(
@@ -18,6 +19,8 @@ export async function converge(
   look: Look,
 ): Promise<Comparison> {
   let last: Comparison | undefined
+  // What drain has quieted does not come back by waiting, but by resume.
+  const isQuieted = migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo && state !== 'undone')
   const condition = {
     name: 'nothing is newly broken',
     timeoutSeconds: migration.settings.convergeTimeout,
@@ -27,7 +30,8 @@ export async function converge(
       const comparison = compare(before, now, others)
       last = comparison
       const broken = comparison.newlyBroken
-      if (broken.length === 0 || !isConverging(comparison)) return { met: true as const, value: comparison }
+      if (broken.length === 0 || isQuieted || !isConverging(comparison))
+        return { met: true as const, value: comparison }
       return { met: false as const, saw: `${broken.length} newly broken: ${firstOf(broken)}` }
     },
   }

@@ -27,12 +27,14 @@ export async function askIngress(hosts: readonly string[], address: string, port
 export async function ingressFindings(before: Baseline, address: string): Promise<NamedFinding[]> {
   const hosts = before.hosts.map(({ host }) => host)
   const answers = await askIngress(hosts, address)
-  const answeredBefore = new Set(before.ingress.filter(isServed).map(({ host }) => host))
-  const silent = answers.filter((answer) => !isServed(answer))
-  if (silent.length === hosts.length && answeredBefore.size === 0 && hosts.length > 0) {
-    return [findingOf({ host: `all ${hosts.length} hosts`, status: null, saw: silent[0]?.saw ?? '' }, address, false)]
+  const known = new Map(before.ingress.map((answer) => [answer.host, isServed(answer)]))
+  // Silent before and silent now is nothing that this evening did.
+  const silent = answers.filter((answer) => !isServed(answer) && known.get(answer.host) !== false)
+  if (silent.length > 1 && silent.length === hosts.length && known.size === 0) {
+    const [first] = silent
+    return first ? [{ ...findingOf(first, address, false), subject: `all ${hosts.length} hosts` }] : []
   }
-  return silent.map((answer) => findingOf(answer, address, answeredBefore.has(answer.host)))
+  return silent.map((answer) => findingOf(answer, address, known.get(answer.host) === true))
 }
 
 function isServed({ status }: { status: number | null }): boolean {

@@ -4,7 +4,6 @@ import pMap from 'p-map'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { verifyTalosconfig } from '../../talos/talosconfig.ts'
-import { talosVersion } from '../../talos/talosctl.ts'
 import type { Finding, Severity } from '../check.ts'
 import type { PreflightCheck } from './context.ts'
 
@@ -21,8 +20,7 @@ const talosctlIsThere: PreflightCheck = {
 const talosAnswers: PreflightCheck = {
   name: 'The machine lets us in as an administrator',
   run: async (context) => {
-    const talosctl = await context.talosctl()
-    const version = await talosVersion(talosctl, context.target)
+    const version = await context.openMachine()
     // Only os:admin may read the machine config, and so only it can take what a recovery needs.
     await context.openLiveConfig()
     if (version === context.settings.talosVersion) return []
@@ -111,6 +109,7 @@ const talosconfigFile = z.looseObject({
   contexts: z.record(z.string(), z.looseObject({ crt: z.string() })),
 })
 const kubeconfigFile = z.looseObject({
+  clusters: z.array(z.looseObject({ cluster: z.looseObject({ 'certificate-authority-data': z.string().optional() }) })),
   users: z.array(
     z.looseObject({ name: z.string(), user: z.looseObject({ 'client-certificate-data': z.string().optional() }) }),
   ),
@@ -132,6 +131,31 @@ const credentialsOutliveTheEvening: PreflightCheck = {
       ...fromKube.flatMap((crt) => expiring(settings.kubeconfig, crt, now)),
     ]
   },
+}
+
+const kubeconfigIsTheMachines: PreflightCheck = {
+  name: 'The kubeconfig and the machine are of one cluster',
+  run: async (context) => {
+    await context.api()
+    const { fingerprints } = await context.liveConfig()
+    const { kubeconfig } = context.settings
+    const file = kubeconfigFile.parse(parse(await readFile(kubeconfig, 'utf8'), { prettyErrors: false }))
+    const authorities = file.clusters.flatMap(({ cluster }) => cluster['certificate-authority-data'] ?? [])
+    if (authorities.length === 0 || authorities.some((crt) => fingerprintOf(crt) === fingerprints.kubernetes)) return []
+    return [
+      {
+        subject: kubeconfig,
+        evidence: `it trusts another Kubernetes CA than the one that the machine at ${context.target.address} has`,
+        severity: 'error',
+        wayOut:
+          'One of KUBECONFIG and TALOS_NODE is of another cluster. Fetch the right kubeconfig: task talos:kubeconfig',
+      },
+    ]
+  },
+}
+
+function fingerprintOf(base64: string): string {
+  return new X509Certificate(Buffer.from(base64, 'base64')).fingerprint256
 }
 
 function expiring(file: string, base64: string | undefined, now: Date): Finding[] {
@@ -157,5 +181,6 @@ export const accessChecks: readonly PreflightCheck[] = [
   apiAnswers,
   weMayDoIt,
   talosconfigFits,
+  kubeconfigIsTheMachines,
   credentialsOutliveTheEvening,
 ]

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { Decrypter, Encrypter } from 'age-encryption'
-import { messageOf } from '../../migration/errors.ts'
+import { messageOf, OperatorError } from '../../migration/errors.ts'
 import { assertInMemory } from '../../migration/memory-folder.ts'
 import type { Finding } from '../check.ts'
 import type { PreflightCheck } from './context.ts'
@@ -23,7 +23,9 @@ const keysOpenWhatTheyClose: PreflightCheck = {
         },
       ]
     }
-    const text = await readFile(ageIdentityFile, 'utf8')
+    const text = await readFile(ageIdentityFile, 'utf8').catch((error: unknown) => {
+      throw new OperatorError(`AGE_IDENTITY_FILE cannot be read: ${messageOf(error)}`, { cause: error })
+    })
     const lines = text.split('\n').map((line) => line.trim())
     const identities = lines.filter((line) => line !== '' && !line.startsWith('#'))
     return (await opens(ageRecipients, identities)) ? [] : [keysDiffer(ageIdentityFile)]
@@ -72,7 +74,7 @@ const backupLeavesTheMachine: PreflightCheck = {
       stat(await nearestExisting(settings.backupDir)),
       stat(await nearestExisting(settings.homelabDir)),
     ])
-    if (backup.dev !== homelab.dev || settings.nodeAddress.startsWith('127.')) return []
+    if (backup.dev !== homelab.dev) return []
     return [
       {
         subject: settings.backupDir,
@@ -102,7 +104,9 @@ async function opens(recipients: readonly string[], identities: readonly string[
       decrypter.addIdentity(identity)
     } catch {
       // The library's message may quote the key.
-      throw new Error('AGE_IDENTITY_FILE holds a line that is no age identity')
+      throw new OperatorError('AGE_IDENTITY_FILE holds a line that is no age identity.', {
+        next: 'Set AGE_IDENTITY_FILE to the file that age-keygen wrote.',
+      })
     }
   }
   const secret = randomBytes(16).toString('hex')

@@ -1,6 +1,7 @@
 import { lookAhead } from '../../kubernetes/drain.ts'
-import { fullName } from '../../kubernetes/kinds.ts'
+import { fullName, type Node } from '../../kubernetes/kinds.ts'
 import { findStateful } from '../../kubernetes/workloads.ts'
+import { sameAddress } from '../../network/addresses.ts'
 import type { Finding } from '../check.ts'
 import { findingsOf } from '../comparison.ts'
 import type { PreflightCheck } from './context.ts'
@@ -23,6 +24,28 @@ const nodeIsReady: PreflightCheck = {
     }
     if (node.virtual) return [finding('it is a virtual node of Liqo', 'Set NODE_NAME to the control plane node.')]
     return node.ready ? [] : [finding('it is not ready', `kubectl describe node ${nodeName}`)]
+  },
+}
+
+/** The worst of mistakes is to shut down another machine than the one that was drained. */
+const addressIsTheNodes: PreflightCheck = {
+  name: 'TALOS_NODE is the address of the Node',
+  run: async (context) => {
+    const { nodeName, nodeAddress } = context.settings
+    const api = await context.api()
+    const node = await api.getOrNull<Node>(`/api/v1/nodes/${nodeName}`)
+    const addresses = (node?.status?.addresses ?? [])
+      .filter(({ type }) => type.endsWith('IP'))
+      .map(({ address }) => address)
+    if (node === null || addresses.some((address) => sameAddress(address, nodeAddress))) return []
+    return [
+      {
+        subject: `Node ${nodeName}`,
+        evidence: `its addresses are ${addresses.join(', ') || 'unknown'}, and TALOS_NODE is ${nodeAddress}`,
+        severity: 'error',
+        wayOut: 'Correct TALOS_NODE or NODE_NAME: one would be drained, and the other shut down.',
+      },
+    ]
   },
 }
 
@@ -66,4 +89,9 @@ const nothingBlocksTheDrain: PreflightCheck = {
 }
 
 /** The cluster as it is tonight. */
-export const clusterStateChecks: readonly PreflightCheck[] = [nodeIsReady, clusterIsHealthy, nothingBlocksTheDrain]
+export const clusterStateChecks: readonly PreflightCheck[] = [
+  nodeIsReady,
+  addressIsTheNodes,
+  clusterIsHealthy,
+  nothingBlocksTheDrain,
+]

@@ -7,7 +7,7 @@ import {
   parseMachineConfig,
   readControlPlaneConfig,
 } from '../../talos/machine-config.ts'
-import { Talosctl, type Target } from '../../talos/talosctl.ts'
+import { Talosctl, type Target, talosVersion } from '../../talos/talosctl.ts'
 import { type Baseline, takeBaseline } from '../baseline.ts'
 import { type Check, NotChecked } from '../check.ts'
 
@@ -48,9 +48,20 @@ export class PreflightContext {
 
   openLiveConfig(): Promise<MachineConfig> {
     return this.#once('live config', async () => {
-      const talosctl = await this.talosctl()
+      const talosctl = await this.machine()
       return parseMachineConfig(await liveMachineConfig(talosctl, this.target), `the config of ${this.target.address}`)
     })
+  }
+
+  /** The machine of TALOS_NODE, proven to let us in: the version of Talos that it runs. */
+  openMachine(): Promise<string> {
+    return this.#once('machine', async () => talosVersion(await this.talosctl(), this.target))
+  }
+
+  /** talosctl, once the machine is known to answer it. */
+  async machine(): Promise<Talosctl> {
+    await needed(this.openMachine(), 'it needs the machine to let us in')
+    return this.talosctl()
   }
 
   talosctl(): Promise<Talosctl> {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
+import { OperatorError } from '../../migration/errors.ts'
 import { etcdMembers } from '../../talos/etcd.ts'
 import { differingSecrets } from '../../talos/machine-config.ts'
 import { etcdFindings } from '../machines.ts'
@@ -10,14 +11,14 @@ import type { PreflightCheck } from './context.ts'
 
 const etcdIsHealthy: PreflightCheck = {
   name: 'etcd is healthy',
-  run: async (context) => etcdFindings(await context.talosctl(), context.target),
+  run: async (context) => etcdFindings(await context.machine(), context.target),
 }
 
 const controlPlaneIsOneMachine: PreflightCheck = {
   name: 'The control plane is the one machine that is replaced',
   run: async (context) => {
     if (context.settings.scenario === 'C') return []
-    const members = await etcdMembers(await context.talosctl(), context.target)
+    const members = await etcdMembers(await context.machine(), context.target)
     if (members.length === 1) return []
     return [
       {
@@ -96,7 +97,7 @@ const bundleIsTheClusters: PreflightCheck = {
     const path = context.settings.secretsBundle
     if (path === undefined) return []
     const { fingerprints } = await context.config()
-    const { certs } = bundle.parse(parse(await readFile(path, 'utf8'), { prettyErrors: false }))
+    const { certs } = await readBundle(path)
     const pairs: [string, string, string | undefined][] = [
       ['Talos CA', certs.os.crt, fingerprints.talos],
       ['Kubernetes CA', certs.k8s.crt, fingerprints.kubernetes],
@@ -111,6 +112,17 @@ const bundleIsTheClusters: PreflightCheck = {
         wayOut: 'Configs made from this bundle belong to another cluster. Find the right one, or unset SECRETS_BUNDLE.',
       }))
   },
+}
+
+async function readBundle(path: string): Promise<z.output<typeof bundle>> {
+  try {
+    return bundle.parse(parse(await readFile(path, 'utf8'), { prettyErrors: false }))
+  } catch {
+    // What a parser says of it may quote it.
+    throw new OperatorError(`${path} is not there, or is no secrets bundle.`, {
+      next: 'Set SECRETS_BUNDLE to the file that `talosctl gen secrets` wrote for this cluster, or unset it.',
+    })
+  }
 }
 
 /** @internal for tests: where two documents differ, as dotted paths */
