@@ -32,12 +32,10 @@ export default await phase('provision', async (migration) => {
     withMemoryFolder(settings, (folder) => checkSnapshot(migration, source, config, folder)),
   )
 
-  const machine = await migration.step('Give the new machine its config', async () => {
+  await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
     const found = await migration.wait(newMachineThere(migration, talosctl, address, config))
-    return applyConfig(migration, talosctl, address, found, config)
-  })
-  await migration.step('Wait until it has restarted with it', async () => {
+    const machine = await applyConfig(migration, talosctl, address, found, config)
     await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
   })
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { z } from 'zod'
+import { OperatorError } from '../migration/errors.ts'
 import type { Condition } from '../migration/migration.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 import { patiently } from './talosctl-error.ts'
@@ -107,11 +108,20 @@ export function oneHealthyVoter(talosctl: Talosctl, target: Target, timeoutSecon
           return { met: false, saw: running ? 'etcd runs, not healthy yet' : 'etcd does not run yet' }
         const [members, alarms] = await Promise.all([etcdMembers(talosctl, target), etcdAlarms(talosctl, target)])
         const [member] = members
+        if (members.length > 1) throw joinedAnother(target, members)
         if (alarms.length > 0) return { met: false, saw: `etcd raises ${alarms.join(', ')}` }
         if (members.length === 1 && member && !member.learner) return { met: true, value: member }
-        return { met: false, saw: `${members.length} members: ${members.map(describeMember).join(', ') || 'none'}` }
+        return { met: false, saw: `its members: ${members.map(describeMember).join(', ') || 'none'}` }
       }),
   }
+}
+
+// A machine that finds etcd of its own secrets alive joins it instead of waiting for its bootstrap.
+function joinedAnother(target: Target, members: EtcdMember[]): OperatorError {
+  return new OperatorError(`etcd on ${target.address} is not alone: ${members.map(describeMember).join(', ')}.`, {
+    means: 'Another control plane of this cluster is alive, and the machine has joined it. Nothing was recovered.',
+    next: `Switch the other one off for good, reset this one (talosctl reset --nodes ${target.address} --graceful=false --reboot), and repeat.`,
+  })
 }
 
 function describeMember({ hostname, id, learner }: EtcdMember): string {
