@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
@@ -92,6 +92,8 @@ async function generateConfigs(homelab: PracticeHomelab, options: HomelabOptions
   const config = ['--talosconfig', homelab.talosconfig]
   await talosctl('config', 'endpoint', options.address, ...config)
   await talosctl('config', 'node', options.address, ...config)
+  // talosctl writes the talosconfig anew as its umask says.
+  for (const file of [homelab.talosconfig, homelab.controlplaneConfig]) chmodSync(file, 0o600)
 }
 
 /** A node that keeps its name on other hardware, and runs its workloads itself, as the runbook's does. */
