@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '../../kubernetes/api.ts'
-import type { App, AppsFile, Release } from './apps.ts'
+import type { App, AppsFile, Claim, Release } from './apps.ts'
 import { type Owner, own } from './ownership.ts'
 import { claimAndVolume } from './volumes.ts'
 import { claimsOf, labelsOf, workload } from './workloads.ts'
@@ -21,7 +21,7 @@ export function expand(file: AppsFile, owner: Owner | undefined, folder: string,
   }
   return [
     ...file.releases.map((release) => marked(helmRelease(release, namespace), owner)),
-    ...file.claims.flatMap((claim) => claimObjects([claim], namespace, nodeName, owner)),
+    ...claimObjects(file.claims, namespace, nodeName, owner),
     ...file.apps.flatMap((app) => appObjects(app, namespace, nodeName, ownerOfApp(app))),
     ...(applicationSet === undefined ? [] : file.apps.map((app) => application(app, file, applicationSet, folder))),
   ]
@@ -53,7 +53,7 @@ function appObjects(app: App, namespace: string, nodeName: string, owner: Owner 
 }
 
 function claimObjects(
-  claims: Parameters<typeof claimAndVolume>[0][],
+  claims: Claim[],
   namespace: string,
   nodeName: string,
   owner: Owner | undefined,

@@ -37,6 +37,7 @@ export function workload(app: App, namespace: string): KubernetesObject {
   }
 }
 
+/** What a workload's pods, and all that belongs to the app, are labelled with. */
 export function labelsOf(app: App): Record<string, string> {
   return { 'app.kubernetes.io/name': app.name }
 }
