@@ -46,8 +46,7 @@ type boot struct {
 	unblocked    bool // the boot sequence waits for all services until etcd is bootstrapped
 	status       machineStatus
 	apid         *apid.Server
-	pods         *group // the kubelet and the control plane
-	etcdRunning  *group
+	parts        parts
 }
 
 // newBoot begins a boot: everything that lived in memory is gone.
@@ -79,8 +78,8 @@ func (b *boot) end() {
 
 	b.cancel()
 
-	for _, one := range []*group{b.pods, b.etcdRunning} {
-		one.stop()
+	for _, place := range []**group{&b.parts.kubelet, &b.parts.controlPlane, &b.parts.etcd} {
+		b.part(place).stop()
 	}
 
 	b.machine.cable.CloseAll()

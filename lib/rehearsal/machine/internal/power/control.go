@@ -34,7 +34,10 @@ func (m *Machine) Control(ctx context.Context, path string) error {
 		return err
 	}
 
-	context.AfterFunc(ctx, func() { listener.Close() }) //nolint:errcheck
+	go func() {
+		<-ctx.Done()
+		listener.Close() //nolint:errcheck
+	}()
 
 	go func() {
 		for {

@@ -2,24 +2,17 @@ package power
 
 import (
 	"context"
-	"fmt"
-	"log"
 	"os"
 	"path/filepath"
-	"reflect"
-	"time"
 
 	"github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/role"
 	"google.golang.org/grpc"
 
 	"talos-migrate.invalid/machine/internal/apid"
-	"talos-migrate.invalid/machine/internal/controlplane"
 	"talos-migrate.invalid/machine/internal/etcd"
-	"talos-migrate.invalid/machine/internal/facts"
 	"talos-migrate.invalid/machine/internal/health"
 	"talos-migrate.invalid/machine/internal/identity"
-	"talos-migrate.invalid/machine/internal/kubelet"
 	"talos-migrate.invalid/machine/internal/machineapi"
 	"talos-migrate.invalid/machine/internal/neighbours"
 	"talos-migrate.invalid/machine/internal/resources"
@@ -169,212 +162,5 @@ func (b *boot) startServices() {
 		b.registry.Health(id, true, "")
 	}
 
-	if b.etcd != nil {
-		b.startEtcd()
-	}
-
-	b.startPods()
-}
-
-func (b *boot) startEtcd() {
-	running, ctx := newGroup(b.ctx)
-
-	b.mu.Lock()
-	b.etcdRunning = running
-	b.mu.Unlock()
-
-	running.run(func() { b.etcd.Run(ctx) })
-}
-
-// startPods starts the kubelet, and with it the control plane as soon as etcd is healthy.
-func (b *boot) startPods() {
-	pods, ctx := newGroup(b.ctx)
-
-	b.mu.Lock()
-	b.pods = pods
-	b.mu.Unlock()
-
-	pods.run(func() { b.runKubelet(ctx) })
-
-	if b.etcd != nil {
-		pods.run(func() { b.runControlPlane(ctx) })
-	}
-}
-
-func (b *boot) runKubelet(ctx context.Context) {
-	b.registry.Set("kubelet", services.Running, "Started task kubelet")
-	b.registry.Health("kubelet", true, "")
-
-	if err := kubelet.Run(ctx, b.machine, log.Printf); err != nil && ctx.Err() == nil {
-		log.Printf("kubelet: %v", err)
-		b.registry.Set("kubelet", services.Failed, err.Error())
-
-		return
-	}
-
-	b.registry.Set("kubelet", services.Finished, "Service finished successfully")
-}
-
-func (b *boot) etcdReady() {
-	b.machine.timeline.Mark(timeline.EtcdReady)
-	b.machine.notify()
-}
-
-// awaitEtcd waits until etcd is healthy.
-func (b *boot) awaitEtcd(ctx context.Context) bool {
-	for ctx.Err() == nil {
-		changed := b.machine.Changed()
-
-		if service, known := b.registry.Get(etcd.ID); known && service.Healthy {
-			return true
-		}
-
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		}
-	}
-
-	return false
-}
-
-// runControlPlane runs the control plane, anew whenever the cluster's part of the config changes.
-func (b *boot) runControlPlane(ctx context.Context) {
-	for b.awaitEtcd(ctx) {
-		provider := b.getConfig()
-		lifetime, end := context.WithCancel(ctx)
-
-		go b.endWhenClusterChanges(lifetime, provider, end)
-
-		if err := b.runControlPlaneOnce(lifetime, provider); err != nil {
-			log.Printf("control plane: %v", err)
-
-			<-lifetime.Done()
-		}
-
-		end()
-	}
-}
-
-func (b *boot) runControlPlaneOnce(ctx context.Context, provider config.Provider) error {
-	disk := b.machine.disk
-
-	service := controlplane.New(controlplane.Options{
-		Config: provider, Binaries: b.machine.file.Binaries, Hostname: b.machine.Hostname(), Address: b.machine.file.Address,
-		Folder: filepath.Join(disk.memory(), "kubernetes"), Log: disk.log, Cable: b.machine.cable,
-		APIReady:  func() { b.machine.timeline.Mark(timeline.APIServerReady) },
-		Ready:     func() { b.machine.timeline.Mark(timeline.ControlPlaneReady) },
-		NodeReady: func() { b.machine.timeline.Mark(timeline.NodeReady) },
-	})
-
-	if err := service.Prepare(); err != nil {
-		return fmt.Errorf("render: %w", err)
-	}
-
-	b.mu.Lock()
-	b.kubeconfig = service.Kubeconfig()
-	b.mu.Unlock()
-	b.machine.notify()
-
-	service.Run(ctx)
-
-	return nil
-}
-
-func (b *boot) endWhenClusterChanges(ctx context.Context, before config.Provider, end context.CancelFunc) {
-	for {
-		changed := b.machine.Changed()
-
-		if now := b.getConfig(); now != before && !reflect.DeepEqual(now.RawV1Alpha1().ClusterConfig, before.RawV1Alpha1().ClusterConfig) {
-			end()
-
-			return
-		}
-
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-	}
-}
-
-// Etcd is nil on workers and before the machine runs.
-func (m *Machine) Etcd() *etcd.Service {
-	b := m.current()
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	return b.etcd
-}
-
-// Bootstrap begins a new etcd cluster.
-func (m *Machine) Bootstrap(request etcd.Bootstrap) error {
-	b := m.current()
-	m.timeline.Mark(timeline.BootstrapRequested)
-
-	if err := m.Etcd().Bootstrap(request); err != nil {
-		return err
-	}
-
-	b.mu.Lock()
-	b.unblocked = true
-	b.mu.Unlock()
-	b.changed()
-
-	return nil
-}
-
-// Uploaded records that a snapshot has come.
-func (m *Machine) Uploaded() { m.timeline.Mark(timeline.RecoverUploaded) }
-
-// RestartKubelet restarts what the kubelet runs, too: the control plane's pods come back at once.
-func (m *Machine) RestartKubelet() error {
-	b := m.current()
-	if b.getStage() != facts.StageRunning && b.getStage() != facts.StageBooting {
-		return fmt.Errorf("the machine is %s", b.getStage())
-	}
-
-	b.registry.Set("kubelet", services.Stopping, "Sending SIGTERM to task kubelet")
-	b.registry.Set("kubelet", services.Running, "Started task kubelet")
-	b.registry.Health("kubelet", true, "")
-
-	return nil
-}
-
-// Store keeps a config for the next boot.
-func (m *Machine) Store(provider config.Provider) error { return m.disk.storeConfig(provider) }
-
-// Use puts a config in force at once.
-func (m *Machine) Use(next config.Provider, revert time.Duration) {
-	b := m.current()
-
-	b.mu.Lock()
-	before := b.config
-	b.config = next
-
-	if revert > 0 {
-		b.revert = time.AfterFunc(revert, func() { m.Use(before, 0) })
-	}
-	b.mu.Unlock()
-
-	if err := b.renewCertificates(); err != nil {
-		log.Printf("apid: %v; the former certificates stay", err)
-	}
-
-	b.changed()
-}
-
-// KeepConfig ends the wait for a revert.
-func (m *Machine) KeepConfig() {
-	b := m.current()
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-
-	if b.revert != nil {
-		b.revert.Stop()
-		b.revert = nil
-	}
+	b.startParts()
 }

@@ -91,7 +91,8 @@ func (b *boot) drain(lenient bool) phase {
 }
 
 func (b *boot) stopPods(context.Context) error {
-	b.pods.stop()
+	b.part(&b.parts.kubelet).stop()
+	b.part(&b.parts.controlPlane).stop()
 
 	b.mu.Lock()
 	b.kubeconfig = ""
@@ -105,7 +106,7 @@ func (b *boot) stopPods(context.Context) error {
 func (b *boot) stopAll() []phase {
 	return []phase{
 		{name: "stopServices", task: "stopServicesForUpgrade", run: func(context.Context) error {
-			b.etcdRunning.stop()
+			b.part(&b.parts.etcd).stop()
 
 			return nil
 		}},

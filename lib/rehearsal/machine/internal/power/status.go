@@ -31,7 +31,7 @@ func (b *boot) publishStatus() {
 
 	b.mu.Lock()
 
-	if b.stage == facts.StageBooting && b.config != nil && (b.unblocked || (len(unmet) == 0 && b.pods != nil)) {
+	if b.stage == facts.StageBooting && b.config != nil && (b.unblocked || (len(unmet) == 0 && b.parts.kubelet != nil)) {
 		b.stage = facts.StageRunning
 	}
 
