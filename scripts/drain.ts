@@ -5,7 +5,7 @@ import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
 import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown } from '../lib/kubernetes/scale.ts'
 import { findStateful, showStateful } from '../lib/kubernetes/workloads.ts'
@@ -32,7 +32,10 @@ export default await phase(
     // GitOps first: it would bring back within a minute whatever is scaled down below.
     await migration.step('Suspend Flux', () => suspendFlux(migration, api))
     await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
-    await migration.step('Pause operators', async () => pauseOperators(migration, api, await findOperated(api)))
+    await migration.step('Pause operators', async () => {
+      warnOfStrangers(migration, await findStateful(api, settings))
+      return pauseOperators(migration, api, await findOperated(api))
+    })
 
     await migration.step('Suspend CronJobs', async () =>
       suspendCronJobs(migration, api, await findCronJobs(api, settings)),

@@ -6,7 +6,7 @@ import type { Migration, Undone } from '../migration/migration.ts'
 import { type FluxObject, type FluxRole, readFlux, requestAnnotation, servedFluxKinds } from './flux.ts'
 import { fluxUndoKind, fluxUndoSchema, unreadyBefore } from './suspend-flux.ts'
 
-const requestUndoKind = 'reconcile-request'
+export const requestUndoKind = 'reconcile-request'
 const requestUndoSchema = z.object({
   kind: z.literal(requestUndoKind),
   path: z.string(),
@@ -22,7 +22,8 @@ const sourcesWithinSeconds = 120
 export async function undoFluxSuspend(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, suspend } = fluxUndoSchema.parse(undo)
   const object = await api.getOrNull<KubernetesObject & { spec?: { suspend?: boolean } }>(path)
-  if (object?.spec?.suspend !== true) return 'already'
+  if (!object) return 'conflict: it is not there any more'
+  if (object.spec?.suspend !== true) return 'already'
   await api.mergePatch(path, { spec: { suspend } })
   return 'undone'
 }
@@ -116,15 +117,16 @@ async function requestReconcile(migration: Migration, api: KubernetesApi, object
 }
 
 /** The annotations that we leave are the ones that we found. A controller does not look again because a request is taken away. */
+export async function undoReconcileRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
+  const { path, requestedAt } = requestUndoSchema.parse(undo)
+  if (!(await api.getOrNull(path))) return 'already'
+  await annotate(api, path, requestedAt)
+  return 'undone'
+}
+
 async function takeRequestsBack(migration: Migration, api: KubernetesApi): Promise<void> {
   const requests = migration.journal.changes({ kind: requestUndoKind }).filter((change) => change.state !== 'undone')
-  for (const change of requests) {
-    const { path, requestedAt } = requestUndoSchema.parse(change.undo)
-    await migration.undo(change, async () => {
-      await annotate(api, path, requestedAt)
-      return 'undone'
-    })
-  }
+  for (const change of requests) await migration.undo(change, () => undoReconcileRequest(api, change.undo))
 }
 
 async function annotate(api: KubernetesApi, path: string, requestedAt: string | null): Promise<void> {

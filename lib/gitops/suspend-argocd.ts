@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import pMap from 'p-map'
 import { z } from 'zod'
-import type { JsonPatchOperation, KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
+import { ApiError, type JsonPatchOperation, type KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import type { ServedResource } from '../kubernetes/served.ts'
 import type { Json } from '../migration/journal.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
@@ -100,7 +100,7 @@ async function argoCdStaysQuiet(
     name: 'Argo CD stays suspended and no sync is running',
     timeoutSeconds: 300,
     everyMs: 500,
-    hint: 'A parent of these Applications that is no Application here writes them (Flux, another Argo CD), or a sync hangs: argocd app terminate-op NAME',
+    hint: 'A parent of these Applications that is no Application here writes them (Flux, another Argo CD, an ApplicationSet controller started with --policy), or a sync hangs: argocd app terminate-op NAME',
     probe: async () => {
       const objects = await readArgoCd(api, kinds)
       const automatic = objects.filter(isAutomatic)
@@ -122,14 +122,20 @@ async function argoCdStaysQuiet(
 export async function undoArgoSync(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, syncPolicy: before } = argoUndoSchema.parse(undo)
   const object = await api.getOrNull(path)
-  if (!object) return 'already'
+  if (!object) return 'conflict: it is not there any more'
   const now = syncPolicyOf(object)
   if (isDeepStrictEqual(now, before)) return 'already'
   if (!isOurs(now, before)) {
     return `conflict: spec.syncPolicy is now ${JSON.stringify(now)}; before the drain it was ${JSON.stringify(before)}. Kept as it is.`
   }
-  await api.jsonPatch(path, restoring(now, before))
-  return 'undone'
+  try {
+    await api.jsonPatch(path, restoring(now, before))
+    return 'undone'
+  } catch (error) {
+    // The test failed: somebody wrote it between our look and our patch, so there is something new to look at.
+    if (error instanceof ApiError && error.status === 422) return undoArgoSync(api, undo)
+    throw error
+  }
 }
 
 /** What we leave behind: `enabled: false` within automated, no automated, or an ApplicationSet's create-only. */

@@ -5,21 +5,53 @@ import type { Migration, Undone } from '../migration/migration.ts'
 import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { fullName } from './kinds.ts'
 import { collectionPath, servedResources } from './served.ts'
+import type { StatefulWorkload } from './workloads.ts'
 
 /**
  * How each operator is told to leave its workloads alone: the field of its custom resource, and the value.
  * One row per resource; the next operator is one more row.
  */
-const operators: readonly { group: string; resource: string; field: readonly string[]; value: boolean | string }[] = [
+const operators: readonly {
+  group: string
+  resource: string
+  kind: string
+  field: readonly string[]
+  value: boolean | string
+}[] = [
   // https://prometheus-operator.dev/docs/api-reference/api/ (paused: the operator does not reconcile it)
-  { group: 'monitoring.coreos.com', resource: 'prometheuses', field: ['spec', 'paused'], value: true },
-  { group: 'monitoring.coreos.com', resource: 'prometheusagents', field: ['spec', 'paused'], value: true },
-  { group: 'monitoring.coreos.com', resource: 'alertmanagers', field: ['spec', 'paused'], value: true },
-  { group: 'monitoring.coreos.com', resource: 'thanosrulers', field: ['spec', 'paused'], value: true },
+  {
+    group: 'monitoring.coreos.com',
+    resource: 'prometheuses',
+    kind: 'Prometheus',
+    field: ['spec', 'paused'],
+    value: true,
+  },
+  {
+    group: 'monitoring.coreos.com',
+    resource: 'prometheusagents',
+    kind: 'PrometheusAgent',
+    field: ['spec', 'paused'],
+    value: true,
+  },
+  {
+    group: 'monitoring.coreos.com',
+    resource: 'alertmanagers',
+    kind: 'Alertmanager',
+    field: ['spec', 'paused'],
+    value: true,
+  },
+  {
+    group: 'monitoring.coreos.com',
+    resource: 'thanosrulers',
+    kind: 'ThanosRuler',
+    field: ['spec', 'paused'],
+    value: true,
+  },
   // https://cloudnative-pg.io/documentation/current/declarative_hibernation/
   {
     group: 'postgresql.cnpg.io',
     resource: 'clusters',
+    kind: 'Cluster',
     field: ['metadata', 'annotations', 'cnpg.io/hibernation'],
     value: 'on',
   },
@@ -27,6 +59,7 @@ const operators: readonly { group: string; resource: string; field: readonly str
   {
     group: 'keda.sh',
     resource: 'scaledobjects',
+    kind: 'ScaledObject',
     field: ['metadata', 'annotations', 'autoscaling.keda.sh/paused'],
     value: 'true',
   },
@@ -59,6 +92,17 @@ export async function findOperated(api: KubernetesApi): Promise<Operated[]> {
   const groups = [...new Set(operators.map((row) => row.group))]
   const found = await pMap(groups, (group) => operatedOf(api, group), { concurrency })
   return found.flat()
+}
+
+/** Names workloads of an operator that the table does not know: it may scale them back, and is then to be stopped by hand. */
+export function warnOfStrangers({ console }: Migration, workloads: readonly StatefulWorkload[]): void {
+  const known = new Set(operators.map((row) => row.kind))
+  for (const { kind, namespace, name, operatedBy } of workloads) {
+    if (operatedBy === null || known.has(operatedBy.split(' ')[0] ?? '')) continue
+    console.warn(
+      `${kind} ${namespace}/${name} belongs to ${operatedBy}, whose operator is not known here: if it scales it back, stop the operator first.`,
+    )
+  }
 }
 
 /** Pauses them, so that what is scaled down stays down. */

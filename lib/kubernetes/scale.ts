@@ -1,7 +1,7 @@
 import pMap from 'p-map'
 import { z } from 'zod'
 import type { Migration, Undone } from '../migration/migration.ts'
-import type { KubernetesApi } from './api.ts'
+import { ApiError, type KubernetesApi } from './api.ts'
 import { controllerOf, fullName, type Pod, selects, type Workload } from './kinds.ts'
 import { isFinished, listPods } from './pods.ts'
 import type { ScalableWorkload, StatefulWorkload } from './workloads.ts'
@@ -68,11 +68,17 @@ export async function undoScale(api: KubernetesApi, undo: unknown): Promise<Undo
   const now = object.spec.replicas ?? 1
   if (now === replicas) return 'already'
   if (now !== 0) return `conflict: it has ${now} replicas now, and had ${replicas} before the drain. Kept as it is.`
-  await api.jsonPatch(path, [
-    { op: 'test', path: '/spec/replicas', value: 0 },
-    { op: 'replace', path: '/spec/replicas', value: replicas },
-  ])
-  return 'undone'
+  try {
+    await api.jsonPatch(path, [
+      { op: 'test', path: '/spec/replicas', value: 0 },
+      { op: 'replace', path: '/spec/replicas', value: replicas },
+    ])
+    return 'undone'
+  } catch (error) {
+    // The test failed: somebody scaled it between our look and our patch, so there is something new to look at.
+    if (error instanceof ApiError && error.status === 422) return undoScale(api, undo)
+    throw error
+  }
 }
 
 /** Brings back every workload that the journal says we scaled down: StatefulSets before those who use them. */
