@@ -15,8 +15,7 @@
  *   HOMELAB_DIR            folder that relative paths start from; default: the current one
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { parse as parseDotenv } from 'dotenv'
 import { z } from 'zod'
 import { $ } from 'zx'
@@ -65,11 +64,20 @@ const envFile = process.env.TALOS_TEST_ENV
 /** Whether the suite was pointed at a real machine, which is only asked. */
 export const isReal = envFile !== undefined && envFile !== ''
 
-/** Runs talosctl with these arguments and no others; never throws for what it answers. */
+/** Runs talosctl with these arguments and no others. Whatever it answers is returned; that it does not end is an error. */
 export async function run(path: string, args: readonly string[], cwd?: string): Promise<Answer> {
-  const process = $({ nothrow: true, quiet: true, timeout: deadline, ...(cwd ? { cwd } : {}) })`${path} ${args}`
-  const { exitCode, stdout, stderr } = await process
-  return { exitCode, stdout, text: stdout + stderr }
+  // It would end with 0 on a SIGTERM.
+  const settings = {
+    nothrow: true,
+    quiet: true,
+    timeout: deadline,
+    timeoutSignal: 'SIGKILL',
+    ...(cwd ? { cwd } : {}),
+  } as const
+  const { exitCode, signal, stdout, stderr } = await $(settings)`${path} ${args}`
+  const text = stdout + stderr
+  if (signal !== null) throw new Error(`talosctl ${args[0]} had not ended after ${deadline}: ${text}`)
+  return { exitCode, stdout, text }
 }
 
 /** The real machine that TALOS_TEST_ENV describes. */
@@ -79,14 +87,18 @@ export async function openReal(): Promise<Target> {
   const talosctl = settings.TALOSCTL
     ? inHomelab(settings.TALOSCTL)
     : (await ensureBinaries({ progress: silent })).talosctl
-  const folder = mkdtempSync(join(tmpdir(), 'talos-contract-'))
+  // Credentials and snapshots of a real cluster go to memory only.
+  const folder = mkdtempSync('/dev/shm/talos-contract-')
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  // AVA runs no hooks when all tests of a file are skipped.
+  process.once('exit', remove)
   return targetOf({
     address: settings.TALOS_NODE,
     talosctlPath: talosctl,
     talosconfig: inHomelab(settings.TALOSCONFIG),
     controlplaneConfig: settings.CONTROLPLANE_CONFIG ? inHomelab(settings.CONTROLPLANE_CONFIG) : null,
     folder,
-    close: async () => rmSync(folder, { recursive: true, force: true }),
+    close: async () => remove(),
   })
 }
 
