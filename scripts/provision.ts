@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { encryptionTo } from '../lib/backup/encryption.ts'
 import { readFinalSet } from '../lib/backup/final-set.ts'
@@ -36,7 +37,7 @@ export default await phase('provision', async (migration) => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
     const found = await migration.wait(newMachineThere(migration, talosctl, address, config))
     const machine = await applyConfig(migration, talosctl, address, found, config)
-    await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
+    if (machine) await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
   })
 
   await migration.step('Recover etcd from the snapshot', () =>
@@ -44,7 +45,7 @@ export default await phase('provision', async (migration) => {
   )
 
   const encrypt = async (plain: Buffer, path: string) => {
-    const sealed = encryptionTo(settings.ageRecipients).encrypt([plain] as unknown as AsyncIterable<Uint8Array>)
+    const sealed = encryptionTo(settings.ageRecipients).encrypt(Readable.from([plain]))
     await pipeline(sealed, createWriteStream(path, { mode: 0o600 }))
   }
   await migration.step('Fetch the kubeconfig', () => replaceKubeconfig(migration, talosctl, { address }, encrypt))

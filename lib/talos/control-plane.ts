@@ -37,7 +37,8 @@ export function apiReady(api: KubernetesReader, timeoutSeconds: number): Conditi
         // An API server that is not ready answers 500 with a list of its checks, `[-]name failed: …`.
         const failed = [...bodyOf(error).matchAll(/^\[-\](\S+)/gm)].map(([, name]) => name)
         if (failed.length === 0) throw error
-        return { met: false, saw: `it answers, not ready yet: ${failed.join(', ')}` }
+        const more = failed.length > 3 ? ` and ${failed.length - 3} more` : ''
+        return { met: false, saw: `it answers, not ready yet: ${failed.slice(0, 3).join(', ')}${more}` }
       }
     },
   }

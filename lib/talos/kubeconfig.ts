@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
 import { parse } from 'yaml'
@@ -57,6 +57,9 @@ async function keepPrevious(
   // Named by its content, so that a resumed run does not lay its own kubeconfig over the operator's.
   const digest = createHash('sha256').update(content).digest('hex').slice(0, 12)
   const kept = join(folder, `${basename(path)}.${digest}.age`)
-  if (!existsSync(kept)) await encrypt(content, kept)
+  if (!existsSync(kept)) {
+    await encrypt(content, `${kept}.partial`)
+    await rename(`${kept}.partial`, kept)
+  }
   return kept
 }

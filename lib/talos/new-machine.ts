@@ -108,11 +108,15 @@ export async function applyConfig(
   address: Address,
   machine: MachineIdentity | undefined,
   config: MachineConfig,
-): Promise<MachineIdentity> {
-  // Only a dry run goes on without a machine.
-  if (!machine) return { uuid: null, macs: [] }
+): Promise<MachineIdentity | undefined> {
+  const what = `Apply ${config.origin} to the machine at ${address}`
+  if (!machine) {
+    // Only a dry run goes on without a machine.
+    await migration.change(what, { apply: () => Promise.reject(new Error('there is no machine to apply a config to')) })
+    return undefined
+  }
   const undo = { kind: 'machine-config', address, uuid: machine.uuid, macs: machine.macs }
-  await migration.change(`Apply ${config.origin} to the machine at ${address} (${describeMachine(machine)})`, {
+  await migration.change(`${what} (${describeMachine(machine)})`, {
     undo,
     apply: async () => {
       const seen = await lookAtMachine(talosctl, address)
