@@ -4,14 +4,22 @@ package kubeclient
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"talos-migrate.invalid/machine/internal/facts"
 )
+
+// client-go complains of every API server that stops, which here is part of the game. What matters, the callers log.
+func init() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+}
 
 const reachableInterval = 200 * time.Millisecond
 
