@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { staysQuiet } from '../lib/gitops/stay-quiet.ts'
 import { suspendArgoCd } from '../lib/gitops/suspend-argocd.ts'
 import { suspendFlux } from '../lib/gitops/suspend-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
@@ -7,7 +8,7 @@ import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernete
 import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
 import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
-import { scaleDown } from '../lib/kubernetes/scale.ts'
+import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
 import { findStateful, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -54,6 +55,9 @@ export default await phase(
     })
     await migration.step(`Drain ${nodeName}`, async () =>
       drain(migration, api, await lookAhead(api, nodeName, { force, scaledDown })),
+    )
+    await migration.step('See that all stays quiet', () =>
+      staysQuiet(migration, api, () => scaleDownAgain(migration, api)),
     )
     api.close()
   },

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
+import { apiIsUp } from '../lib/kubernetes/nodes.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 import { takeBaseline } from '../lib/verify/baseline.ts'
@@ -20,15 +21,11 @@ export default await phase('verify', async (migration) => {
   else
     migration.console.warn('This run has no baseline: all that is broken counts as new. task migrate:backup takes one.')
 
-  const comparison = await migration.wait({
-    name: 'the API answers',
-    timeoutSeconds: settings.apiTimeout,
-    hint: 'Does KUBECONFIG point to the new control plane? task talos:kubeconfig',
-    probe: async () => ({ met: true, value: stored ?? (await takeBaseline(api)) }),
-  })
-  const result = await converge(migration, api, comparison, async () => [
+  await apiIsUp(migration, api)
+  const before = stored ?? (await takeBaseline(api))
+  const result = await converge(migration, api, before, async () => [
     ...(await etcdFindings(talosctl, target)),
-    ...(await ingressFindings(comparison, target.address)),
+    ...(await ingressFindings(before, target.address)),
   ])
 
   showComparison(migration.console, result)

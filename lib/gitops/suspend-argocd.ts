@@ -37,7 +37,7 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
   rememberUnsynced(migration, objects)
   const automatic = objects.filter(isAutomatic)
   for (const group of generations(automatic)) {
-    await pMap(group, (object) => suspendObject(migration, api, object), { concurrency })
+    await pMap(group, (object) => suspendArgoObject(migration, api, object), { concurrency })
   }
   await argoCdStaysQuiet(migration, api, kinds)
   return {
@@ -62,7 +62,8 @@ export function unsyncedBefore(migration: Migration): string[] | undefined {
   return migration.recall('argocd-unsynced', z.array(z.string()))
 }
 
-async function suspendObject(migration: Migration, api: KubernetesApi, object: ArgoObject): Promise<void> {
+/** Turns automated sync of one object off, with its policy in the journal. */
+export async function suspendArgoObject(migration: Migration, api: KubernetesApi, object: ArgoObject): Promise<void> {
   const what =
     object.kind === 'Application'
       ? `Turn automated sync off: ${object.key}`
@@ -105,7 +106,7 @@ async function argoCdStaysQuiet(
       const objects = await readArgoCd(api, kinds)
       const automatic = objects.filter(isAutomatic)
       const syncing = objects.filter((object) => object.syncing)
-      if (!migration.dryRun) for (const object of automatic) await suspendObject(migration, api, object)
+      if (!migration.dryRun) for (const object of automatic) await suspendArgoObject(migration, api, object)
       quietReads = automatic.length + syncing.length > 0 ? 0 : quietReads + 1
       if (automatic.length > 0) return { met: false, saw: `automated again: ${keys(automatic)}` }
       if (syncing.length > 0) return { met: false, saw: `still syncing: ${keys(syncing)}` }

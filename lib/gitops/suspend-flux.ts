@@ -41,7 +41,7 @@ export async function suspendFlux(migration: Migration, api: KubernetesApi): Pro
   rememberUnready(migration, objects)
   const running = objects.filter((object) => !object.suspended)
   for (const group of suspensionOrder(running)) {
-    await pMap(group, (object) => suspendObject(migration, api, object), { concurrency })
+    await pMap(group, (object) => suspendFluxObject(migration, api, object), { concurrency })
   }
   await fluxStaysSuspended(migration, api, kinds)
   return {
@@ -66,7 +66,8 @@ export function unreadyBefore(migration: Migration): string[] | undefined {
   return migration.recall('flux-unready', z.array(z.string()))
 }
 
-async function suspendObject(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
+/** Suspends one object, with what its `suspend` was in the journal. */
+export async function suspendFluxObject(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
   await migration.change(`Suspend ${object.key}`, {
     undo: { kind: fluxUndoKind, path: object.path, suspend: object.suspendField },
     apply: async () => {
@@ -91,7 +92,7 @@ async function fluxStaysSuspended(
       const running = objects.filter((object) => !object.suspended)
       if (running.length > 0) {
         quietReads = 0
-        if (!migration.dryRun) for (const object of running) await suspendObject(migration, api, object)
+        if (!migration.dryRun) for (const object of running) await suspendFluxObject(migration, api, object)
         return { met: false, saw: `${running.map((object) => object.key).join(', ')} not suspended` }
       }
       quietReads++

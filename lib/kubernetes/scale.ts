@@ -60,6 +60,23 @@ async function podsAreGone(
   })
 }
 
+/** Scales down what we had scaled down and somebody has scaled up since; the journal keeps the first count. Returns its names. */
+export async function scaleDownAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
+  const standing = migration.journal.changes({ kind: scaleUndoKind }).filter((change) => change.state !== 'undone')
+  const woken = await pMap(
+    standing,
+    async (change) => {
+      const { path } = scaleUndoSchema.parse(change.undo)
+      const object = await api.getOrNull<Workload>(path)
+      if ((object?.spec.replicas ?? 0) === 0) return []
+      await migration.change(change.what, { apply: () => api.mergePatch(path, { spec: { replicas: 0 } }) })
+      return [change.what]
+    },
+    { concurrency },
+  )
+  return woken.flat()
+}
+
 /** Puts the replicas of one workload back, if it still is at 0. Another count is somebody's decision and is kept. */
 export async function undoScale(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, replicas } = scaleUndoSchema.parse(undo)
