@@ -44,22 +44,32 @@ func kubeconfig(cfg config.Provider, request clientRequest) ([]byte, error) {
 		return nil, err
 	}
 
+	return render(cfg, request.server, request.user, client)
+}
+
+// WorkerKubeconfig is for a worker, which goes to the control plane endpoint, with a client certificate that it was given.
+func WorkerKubeconfig(cfg config.Provider, client *x509.PEMEncodedCertificateAndKey) ([]byte, error) {
+	return render(cfg, cfg.Cluster().Endpoint().String(), "kubelet", client)
+}
+
+func render(cfg config.Provider, server, user string, client *x509.PEMEncodedCertificateAndKey) ([]byte, error) {
+	cluster := cfg.Cluster()
 	name := cluster.Name()
-	user, context := request.user+"@"+name, request.user+"@"+name
+	entry := user + "@" + name
 
 	return yaml.Marshal(map[string]any{
 		"apiVersion": "v1",
 		"kind":       "Config",
 		"clusters": []any{map[string]any{"name": name, "cluster": map[string]any{
-			"server": request.server, "certificate-authority-data": encode(acceptedCAs(cluster.AcceptedCAs(), cluster.IssuingCA())),
+			"server": server, "certificate-authority-data": encode(acceptedCAs(cluster.AcceptedCAs(), cluster.IssuingCA())),
 		}}},
-		"users": []any{map[string]any{"name": user, "user": map[string]any{
+		"users": []any{map[string]any{"name": entry, "user": map[string]any{
 			"client-certificate-data": encode(client.Crt), "client-key-data": encode(client.Key),
 		}}},
-		"contexts": []any{map[string]any{"name": context, "context": map[string]any{
-			"cluster": name, "namespace": "default", "user": user,
+		"contexts": []any{map[string]any{"name": entry, "context": map[string]any{
+			"cluster": name, "namespace": "default", "user": entry,
 		}}},
-		"current-context": context,
+		"current-context": entry,
 	})
 }
 

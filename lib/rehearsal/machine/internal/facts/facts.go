@@ -42,7 +42,7 @@ type Machine interface {
 	// Neighbours are the other machines that discovery knows of this cluster; this machine is not among them.
 	Neighbours() []Neighbour
 	// KubernetesClientFiles is the path of an admin kubeconfig on the machine's own disk; ok when this machine
-	// is a control plane machine and its API server has been started.
+	// is a control plane machine whose API server has been started, or a worker that a control plane machine trusts.
 	KubernetesClientFiles() (kubeconfigPath string, ok bool)
 	// Changed is closed as soon as anything above changes. Take the channel first, then read, then wait on it.
 	Changed() <-chan struct{}

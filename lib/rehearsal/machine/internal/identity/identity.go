@@ -38,13 +38,7 @@ func NewCertificates(cfg config.Provider, names ...string) (*Certificates, error
 		return nil, errors.New("the machine config has no machine.ca key, which only control plane machines have")
 	}
 
-	certificates := &Certificates{accepted: stdx509.NewCertPool(), checkExt: cfg.Machine().Features().ApidCheckExtKeyUsageEnabled()}
-
-	for _, accepted := range security.AcceptedCAs() {
-		certificates.accepted.AppendCertsFromPEM(accepted.Crt)
-	}
-
-	certificates.accepted.AppendCertsFromPEM(issuing.Crt)
+	certificates := accepting(cfg, issuing)
 
 	server, err := Issue(issuing, Request{
 		CommonName: names[0], Names: append(slices.Clone(names), security.CertSANs()...), Lifetime: apiLifetime, Server: true,
@@ -66,6 +60,29 @@ func NewCertificates(cfg config.Provider, names ...string) (*Certificates, error
 	certificates.client, err = tls.X509KeyPair(client.Crt, client.Key)
 
 	return certificates, err
+}
+
+// WorkerCertificates are those of a worker: what a control plane machine signed for it, and no way to call others.
+func WorkerCertificates(cfg config.Provider, server *x509.PEMEncodedCertificateAndKey) (*Certificates, error) {
+	certificates := accepting(cfg, cfg.Machine().Security().IssuingCA())
+
+	var err error
+
+	certificates.server, err = tls.X509KeyPair(server.Crt, server.Key)
+
+	return certificates, err
+}
+
+func accepting(cfg config.Provider, issuing *x509.PEMEncodedCertificateAndKey) *Certificates {
+	certificates := &Certificates{accepted: stdx509.NewCertPool(), checkExt: cfg.Machine().Features().ApidCheckExtKeyUsageEnabled()}
+
+	for _, accepted := range cfg.Machine().Security().AcceptedCAs() {
+		certificates.accepted.AppendCertsFromPEM(accepted.Crt)
+	}
+
+	certificates.accepted.AppendCertsFromPEM(issuing.Crt)
+
+	return certificates
 }
 
 // ServerTLS demands a client certificate of the machine CA.

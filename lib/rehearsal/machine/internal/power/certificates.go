@@ -8,7 +8,14 @@ import (
 
 // renewCertificates signs apid's certificates for the config in force.
 func (b *boot) renewCertificates() error {
-	certificates, err := identity.NewCertificates(b.getConfig(), b.machine.Hostname(), b.machine.file.Address)
+	sign := b.workerCertificates
+	if isControlPlane(b.getConfig()) {
+		sign = func() (*identity.Certificates, error) {
+			return identity.NewCertificates(b.getConfig(), b.machine.Hostname(), b.machine.file.Address)
+		}
+	}
+
+	certificates, err := sign()
 	if err != nil {
 		return err
 	}
@@ -31,5 +38,21 @@ func (b *boot) dynamicTLS() *tls.Config {
 
 			return b.certificates.ServerTLS(), nil
 		},
+	}
+}
+
+// withoutClientCertificate is for who cannot have a certificate yet.
+func withoutClientCertificate(base func(*tls.ClientHelloInfo) (*tls.Config, error)) func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		serving, err := base(hello)
+		if err != nil {
+			return nil, err
+		}
+
+		serving = serving.Clone()
+		serving.ClientAuth = tls.NoClientCert
+		serving.VerifyPeerCertificate = nil
+
+		return serving, nil
 	}
 }

@@ -19,7 +19,7 @@ import (
 // parts are what runs on a machine besides its API. Their groups are stopped in the order of a shutdown.
 type parts struct {
 	kubelet      *group
-	controlPlane *group
+	controlPlane *group // on a worker: what keeps its access to the control plane
 	etcd         *group
 }
 
@@ -37,10 +37,14 @@ func (b *boot) start(place **group, work func(context.Context)) {
 func (b *boot) startParts() {
 	b.start(&b.parts.kubelet, b.runKubelet)
 
-	if b.etcd != nil {
-		b.start(&b.parts.etcd, b.etcd.Run)
-		b.start(&b.parts.controlPlane, b.runControlPlane)
+	if b.etcd == nil {
+		b.start(&b.parts.controlPlane, b.keepWorkerKubeconfig)
+
+		return
 	}
+
+	b.start(&b.parts.etcd, b.etcd.Run)
+	b.start(&b.parts.controlPlane, b.runControlPlane)
 }
 
 func (b *boot) part(place **group) *group {

@@ -2,6 +2,7 @@ package power
 
 import (
 	"context"
+	"crypto/tls"
 	"os"
 	"path/filepath"
 
@@ -124,18 +125,33 @@ func (b *boot) hostname() string {
 }
 
 func (b *boot) serve() error {
+	if !isControlPlane(b.config) {
+		go b.serveWorker()
+
+		return nil
+	}
+
 	if err := b.renewCertificates(); err != nil {
 		return err
 	}
 
+	if err := b.serveTrust(); err != nil {
+		return err
+	}
+
+	return b.startAPI(b.runningAPI(b.certificates.ClientTLS()))
+}
+
+// runningAPI is the API of a machine with a config; without peers it passes no calls on.
+func (b *boot) runningAPI(peers *tls.Config) apid.Options {
 	roles := identity.PeerRoles
 	if !b.config.Machine().Features().RBACEnabled() {
 		roles = func(context.Context) role.Set { return role.All }
 	}
 
-	return b.startAPI(apid.Options{
+	return apid.Options{
 		TLS:       b.dynamicTLS(),
-		Peers:     b.certificates.ClientTLS(),
+		Peers:     peers,
 		Roles:     roles,
 		IsLocal:   func(target string) bool { return target == b.machine.file.Address || target == b.machine.Hostname() },
 		Authorize: true,
@@ -148,13 +164,13 @@ func (b *boot) serve() error {
 
 			return resources.Register(b.ctx, server, b.machine)
 		},
-	})
+	}
 }
 
 func (b *boot) startServices() {
-	ids := []string{"machined", "containerd", "udevd", "syslogd", "auditd", "dashboard", "cri", "apid"}
+	ids := []string{"machined", "containerd", "udevd", "syslogd", "auditd", "dashboard", "cri"}
 	if isControlPlane(b.config) {
-		ids = append(ids, "trustd")
+		ids = append(ids, "apid", "trustd")
 	}
 
 	for _, id := range ids {
