@@ -7,6 +7,7 @@ import type { EncryptionKeys } from './snapshot/decrypt.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 
 const pair = z.object({ crt: z.string(), key: z.string().optional() }).loose()
+const image = z.object({ image: z.string().optional() }).loose()
 const diskSelector = z.record(z.string(), z.unknown())
 const v1alpha1 = z.object({
   machine: z
@@ -14,7 +15,11 @@ const v1alpha1 = z.object({
       type: z.enum(['controlplane', 'init', 'worker']),
       ca: pair,
       network: z.object({ hostname: z.string().optional() }).loose().nullish(),
-      install: z.object({ disk: z.string().optional(), diskSelector: diskSelector.optional() }).loose().nullish(),
+      install: z
+        .object({ disk: z.string().optional(), diskSelector: diskSelector.optional(), image: z.string().optional() })
+        .loose()
+        .nullish(),
+      kubelet: image.nullish(),
     })
     .loose(),
   cluster: z
@@ -23,6 +28,7 @@ const v1alpha1 = z.object({
       controlPlane: z.object({ endpoint: z.string() }).loose(),
       ca: pair.optional(),
       etcd: z.object({ ca: pair.optional() }).loose().nullish(),
+      apiServer: image.nullish(),
       serviceAccount: z.object({ key: z.string() }).loose().nullish(),
       secretboxEncryptionSecret: z.string().optional(),
       aescbcEncryptionSecret: z.string().optional(),
@@ -47,6 +53,8 @@ export interface MachineConfig {
   /** the Kubernetes authority's certificate, PEM */
   readonly kubernetesCa: string | undefined
   readonly encryption: EncryptionKeys
+  /** by the tags of the images that it names; undefined where it leaves the choice to Talos, or names a digest */
+  readonly versions: { readonly talos: string | undefined; readonly kubernetes: string | undefined }
   readonly install: { readonly disk: string | undefined; readonly selector: Record<string, unknown> | undefined }
 }
 
@@ -96,6 +104,10 @@ function fromDocument(text: string, origin: string, config: V1Alpha1, hostname: 
     encryption: {
       ...(cluster.secretboxEncryptionSecret ? { secretbox: decodeKey(cluster.secretboxEncryptionSecret) } : {}),
       ...(cluster.aescbcEncryptionSecret ? { aescbc: decodeKey(cluster.aescbcEncryptionSecret) } : {}),
+    },
+    versions: {
+      talos: tagOf(machine.install?.image),
+      kubernetes: tagOf(cluster.apiServer?.image) ?? tagOf(machine.kubelet?.image),
     },
     install: { disk: machine.install?.disk, selector: machine.install?.diskSelector },
   }
@@ -182,6 +194,11 @@ function certificate(base64: string, origin: string, field: string): X509Certifi
   } catch {
     throw notAConfig(origin, `${field}.crt is not a base64 encoded certificate`)
   }
+}
+
+/** `ghcr.io/siderolabs/installer:v1.11.1` → `v1.11.1`. */
+function tagOf(reference: string | undefined): string | undefined {
+  return reference && /:(v\d+\.\d+\.\d+[^/@]*)(@.*)?$/.exec(reference)?.[1]
 }
 
 function decodeKey(base64: string): Buffer {

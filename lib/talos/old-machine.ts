@@ -57,6 +57,17 @@ export async function checkBeforeShutdown(migration: Migration, talosctl: Talosc
   const wanted = await prepareConfig(migration, talosctl)
   await checkEtcd(talosctl, address).catch(explainAbsence(address))
   const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
+  const { kubernetes } = live.versions
+  if (kubernetes && wanted.versions.kubernetes && kubernetes !== wanted.versions.kubernetes) {
+    throw new OperatorError(
+      `${wanted.origin} would run Kubernetes ${wanted.versions.kubernetes}, and the machine runs ${kubernetes}.`,
+      {
+        means:
+          '`talosctl upgrade-k8s` changes the machines, not the file. A migration does not change versions as well.',
+        next: `Set the images in ${wanted.origin} to ${kubernetes}.`,
+      },
+    )
+  }
   const differing = differingSecrets(live, wanted)
   if (differing.length === 0) return
   throw new OperatorError(

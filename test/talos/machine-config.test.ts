@@ -26,6 +26,14 @@ test('a config tells name, type, endpoint, authorities and key', (t) => {
   t.is(config.encryption.aescbc, undefined)
 })
 
+test('a config tells the versions that it installs, where it names them', (t) => {
+  const { versions } = parseMachineConfig(text, 'x')
+  t.deepEqual(versions, { talos: 'v1.11.1', kubernetes: undefined })
+  const images = `  kubelet:\n    image: ghcr.io/siderolabs/kubelet:v1.33.4@sha256:${'0'.repeat(64)}\n  install:\n    disk: /dev/sda\n    image: factory.talos.dev/metal-installer/abc:latest\n`
+  const other = text.replace(/ {2}install:\n( {4}.*\n)+/, images)
+  t.deepEqual(parseMachineConfig(other, 'x').versions, { talos: undefined, kubernetes: 'v1.33.4' })
+})
+
 test('of several documents the v1alpha1 one counts, wherever it stands, and HostnameConfig names the host', (t) => {
   const nameless = text.replace(/\n {2}network:\n {4}hostname: talos00/, '')
   t.is(parseMachineConfig(nameless, 'x').hostname, undefined)
