@@ -1,4 +1,4 @@
-import { systemClock } from '../../lib/migration/clock.ts'
+import { type Clock, systemClock } from '../../lib/migration/clock.ts'
 import { Interrupt } from '../../lib/migration/interrupt.ts'
 import { Journal } from '../../lib/migration/journal.ts'
 import { Migration } from '../../lib/migration/migration.ts'
@@ -18,7 +18,11 @@ export interface TestMigration {
  */
 export function testMigration(
   more: Record<string, string> = {},
-  { journal = Journal.inMemory(null, systemClock.now), dryRun = false }: { journal?: Journal; dryRun?: boolean } = {},
+  {
+    journal = Journal.inMemory(null, systemClock.now),
+    dryRun = false,
+    clock = systemClock,
+  }: { journal?: Journal; dryRun?: boolean; clock?: Clock } = {},
 ): TestMigration {
   const key = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'
   const environment = { CLUSTER: 'catalyst', AGE_RECIPIENTS: key, DRAIN_TIMEOUT: '30', CONVERGE_TIMEOUT: '30', ...more }
@@ -27,7 +31,7 @@ export function testMigration(
   const migration = new Migration({
     settings: loadSettings(environment),
     console,
-    clock: systemClock,
+    clock,
     journal,
     interrupt: new Interrupt(never, never),
     phase: 'drain',
