@@ -71,6 +71,8 @@ test.serial('a populated cluster runs: claims are bound, pods run, the local vol
   t.true(pods.length > 80 && pods.length < 110, `${pods.length} pods`)
   const folders = await readdir(join(cluster.old.disk, 'EPHEMERAL/local-path-provisioner'))
   t.is(folders.length, 15)
+  const entry = await api.get('/api/v1/namespaces/traefik/services/traefik-entry')
+  t.like(entry.status, { loadBalancer: { ingress: [{ ip: '192.0.2.240', ipMode: 'VIP' }] } })
 })
 
 test.serial('a populated cluster is as a person left it, and every Secret holds the canary', async (t) => {

@@ -21,9 +21,14 @@ export function healthyStatus(object: KubernetesObject, observed: Observed): Sta
   return write?.(object, observed)
 }
 
-type Writer = (object: KubernetesObject, observed: Observed) => Status
+type Writer = (object: KubernetesObject, observed: Observed) => Status | undefined
 
 const writers: Record<string, Writer> = {
+  // What MetalLB gives out: the first address of its pool (infrastructure/networking/metallb).
+  Service: ({ spec }) =>
+    (spec as { type?: string }).type === 'LoadBalancer'
+      ? { loadBalancer: { ingress: [{ ip: '192.0.2.240', ipMode: 'VIP' }] } }
+      : undefined,
   GitRepository: (object, { now }) => ({
     ...ready(object, now, 'Succeeded', `stored artifact for revision '${revision}'`),
     artifact: artifact(object, revision, now),
