@@ -70,9 +70,25 @@ export function removeLeftOvers({ memoryDir }: Pick<Settings, 'memoryDir'>): voi
     const alive = owner[2] === '0' ? isAlive(pid) : startTime(pid) === owner[2]
     if (alive) continue
     try {
+      endUsersOf(join(memoryDir, name))
       rmSync(join(memoryDir, name), { recursive: true, force: true })
     } catch {
       // Another user's: not ours to remove, and not readable by us either.
+    }
+  }
+}
+
+/**
+ * Ends what still works on a left-over folder: a talosctl of a run that was killed. Uploading its snapshot while the resumed
+ * run uploads its own would give etcd a mixture of both. The folder's name is unique, so nothing else is meant.
+ */
+function endUsersOf(folder: string): void {
+  if (process.platform !== 'linux') return
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(folder)) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // Gone by itself meanwhile, or another user's.
     }
   }
 }

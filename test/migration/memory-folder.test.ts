@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'ava'
 import { OperatorError } from '../../lib/migration/errors.ts'
-import { assertInMemory, withMemoryFolder } from '../../lib/migration/memory-folder.ts'
+import { assertInMemory, removeLeftOvers, withMemoryFolder } from '../../lib/migration/memory-folder.ts'
 
 const onLinux = process.platform === 'linux' ? test : test.skip
 
@@ -78,5 +78,24 @@ onLinux('what a dead process has left is removed; what a living one uses, and wh
       })
     })
     t.deepEqual(await readdir(memoryDir), ['somebody-elses'])
+  })
+})
+
+onLinux('what a killed run has left running on its folder is ended', async (t) => {
+  await inMemory(async (memoryDir) => {
+    const dead = spawn('true')
+    await new Promise((done) => dead.once('exit', done))
+    const leftOver = join(memoryDir, `talos-migrate-${dead.pid}-123-abcd`)
+    await mkdir(leftOver)
+    await writeFile(join(leftOver, 'etcd.snapshot'), 'plain')
+    const user = spawn('tail', ['-f', join(leftOver, 'etcd.snapshot')])
+    const other = spawn('tail', ['-f', '/dev/null'])
+    const ended = new Promise((done) => user.once('exit', (_code, signal) => done(signal)))
+    await new Promise((done) => user.stdout.once('data', done))
+    removeLeftOvers({ memoryDir })
+    t.is(await ended, 'SIGKILL')
+    t.is(other.exitCode, null)
+    other.kill()
+    t.deepEqual(await readdir(memoryDir), [])
   })
 })
