@@ -29,12 +29,18 @@ interface ArgoStatus {
 
 const group = 'argoproj.io'
 
-/** ApplicationSets and Applications, if Argo CD is installed. Argo Workflows and Rollouts share the group and are not meant. */
+/**
+ * ApplicationSets and Applications, if Argo CD is installed. Argo Workflows and Rollouts share the group and are not
+ * meant.
+ */
 export async function servedArgoKinds(api: KubernetesApi): Promise<ServedResource[]> {
   return servedResources(api, group, ['applicationsets', 'applications'])
 }
 
-/** Every Application and ApplicationSet, each with whoever writes it: its ApplicationSet, or the Application whose manifests it is among. */
+/**
+ * Every Application and ApplicationSet, each with whoever writes it: its ApplicationSet, or the Application whose
+ * manifests it is among.
+ */
 export async function readArgoCd(api: KubernetesApi, kinds: readonly ServedResource[]): Promise<ArgoObject[]> {
   const lists = await Promise.all(
     kinds.map(async (kind) => (await api.list(collectionPath(kind))).map((object) => ({ kind, object }))),
@@ -51,6 +57,7 @@ export function isAutomatic(object: ArgoObject): boolean {
   return isJsonObject(automated) && automated.enabled !== false
 }
 
+/** Whether a JSON value is an object: no array, no null. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

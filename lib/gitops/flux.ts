@@ -6,8 +6,8 @@ import { generations, type Owned } from './ordering.ts'
 export type FluxRole = 'applier' | 'release' | 'source'
 
 /**
- * Every kind of Flux that has `spec.suspend` and acts on its own, in the order of suspension: what applies manifests goes first,
- * for it would write the others back; a source that is still fetched harms nobody.
+ * Every kind of Flux that has `spec.suspend` and acts on its own, in the order of suspension: what applies manifests
+ * goes first, for it would write the others back; a source that is still fetched harms nobody.
  * Source: https://fluxcd.io/flux/components/
  */
 const fluxKinds: readonly { group: string; resource: string; role: FluxRole }[] = [
@@ -41,7 +41,10 @@ export interface FluxObject extends Owned {
   readonly requestedAt: string | null
 }
 
-/** Its controller looks at once when this changes. Source: https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile */
+/**
+ * Its controller looks at once when this changes. Source:
+ * https://fluxcd.io/flux/components/source/gitrepositories/#triggering-a-reconcile
+ */
 export const requestAnnotation = 'reconcile.fluxcd.io/requestedAt'
 
 export interface FluxResource extends ServedResource {

@@ -12,8 +12,8 @@ export async function resumeArgoCd(migration: Migration, api: KubernetesApi): Pr
 }
 
 /**
- * Waits until every Application with automated sync is synced, apart from those that were not before the drain. One whose state does not change any more (its repository
- * cannot be reached) is named and not waited for.
+ * Waits until every Application with automated sync is synced, apart from those that were not before the drain. One
+ * whose state does not change any more (its repository cannot be reached) is named and not waited for.
  */
 export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): Promise<string[]> {
   const since = new Map<string, { state: string; at: number }>()

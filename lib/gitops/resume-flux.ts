@@ -18,7 +18,10 @@ const nudgeAfterSeconds = 20
 const silentAfterSeconds = 40
 const sourcesWithinSeconds = 120
 
-/** Puts `spec.suspend` of one object back as it was before us. Someone who resumed it meanwhile did what we would have done. */
+/**
+ * Puts `spec.suspend` of one object back as it was before us. Someone who resumed it meanwhile did what we would have
+ * done.
+ */
 export async function undoFluxSuspend(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, suspend } = fluxUndoSchema.parse(undo)
   const object = await api.getOrNull<KubernetesObject & { spec?: { suspend?: boolean } }>(path)
@@ -30,9 +33,10 @@ export async function undoFluxSuspend(api: KubernetesApi, undo: unknown): Promis
 
 /**
  * Resumes what we suspended, in the reverse of the order of suspension.
- * Sources come first: a Kustomization that finds no artifact fails and comes back only after its interval, and after a restart of
- * source-controller its store is empty while the revision is the same, so that no event wakes it. Then releases, then Kustomizations, the
- * children before their parents: a parent with `wait: true` hangs on a child that is still suspended.
+ * Sources come first: a Kustomization that finds no artifact fails and comes back only after its interval, and after a
+ * restart of source-controller its store is empty while the revision is the same, so that no event wakes it. Then
+ * releases, then Kustomizations, the children before their parents: a parent with `wait: true` hangs on a child that is
+ * still suspended.
  */
 export async function resumeFlux(migration: Migration, api: KubernetesApi): Promise<void> {
   const changes = migration.journal
@@ -46,7 +50,10 @@ export async function resumeFlux(migration: Migration, api: KubernetesApi): Prom
   await undoAll(migration, api, [...ofRole('release'), ...ofRole('applier')])
 }
 
-/** Waits until every object of Flux is ready, apart from those that were suspended before us; those that do not get ready are named. */
+/**
+ * Waits until every object of Flux is ready, apart from those that were suspended before us; those that do not get
+ * ready are named.
+ */
 export async function fluxIsReady(migration: Migration, api: KubernetesApi): Promise<string[]> {
   return waitForFlux(migration, api, 'Flux has reconciled', migration.settings.convergeTimeout)
 }
@@ -64,7 +71,10 @@ async function allFlux(api: KubernetesApi): Promise<FluxObject[]> {
   return readFlux(api, await servedFluxKinds(api))
 }
 
-/** Ends when all is ready, or when nobody can be expected to get ready any more: a source that cannot be reached is no reason to stop. */
+/**
+ * Ends when all is ready, or when nobody can be expected to get ready any more: a source that cannot be reached is no
+ * reason to stop.
+ */
 async function waitForFlux(
   migration: Migration,
   api: KubernetesApi,
@@ -116,7 +126,10 @@ async function requestReconcile(migration: Migration, api: KubernetesApi, object
   })
 }
 
-/** The annotations that we leave are the ones that we found. A controller does not look again because a request is taken away. */
+/**
+ * The annotations that we leave are the ones that we found. A controller does not look again because a request is taken
+ * away.
+ */
 export async function undoReconcileRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, requestedAt } = requestUndoSchema.parse(undo)
   if (!(await api.getOrNull(path))) return 'already'
@@ -134,8 +147,9 @@ async function annotate(api: KubernetesApi, path: string, requestedAt: string | 
 }
 
 /**
- * How long each object has been in a state that no controller is changing. What has just been un-suspended is reconciled at once, because its
- * generation changed; what failed then (the network was not up yet) is asked once more, and what goes on failing is given up and named.
+ * How long each object has been in a state that no controller is changing. What has just been un-suspended is
+ * reconciled at once, because its generation changed; what failed then (the network was not up yet) is asked once more,
+ * and what goes on failing is given up and named.
  */
 class Patience {
   readonly #clock: Clock

@@ -8,8 +8,8 @@ import { suspendFluxObject } from './suspend-flux.ts'
 const stableReads = 5
 
 /**
- * The last look before the cluster is left to itself: a long apply may have woken something up while workloads were scaled down. What it woke is
- * quieted again, until nothing has moved for five reads.
+ * The last look before the cluster is left to itself: a long apply may have woken something up while workloads were
+ * scaled down. What it woke is quieted again, until nothing has moved for five reads.
  * @param scaleDownAgain scales down what somebody scaled up, and returns its names
  */
 export async function staysQuiet(

@@ -11,7 +11,10 @@ import type { SuspendedGitOps } from './suspend-flux.ts'
 
 export const argoUndoKind = 'argocd-sync'
 
-/** What the journal holds of an Application or ApplicationSet: where it is, and the whole of `spec.syncPolicy` as it was. */
+/**
+ * What the journal holds of an Application or ApplicationSet: where it is, and the whole of `spec.syncPolicy` as it
+ * was.
+ */
 export const argoUndoSchema = z.object({
   kind: z.literal(argoUndoKind),
   path: z.string(),
@@ -22,9 +25,9 @@ const concurrency = 8
 const stableReads = 8
 
 /**
- * Turns automated sync off, whoever writes an object before the object itself: an ApplicationSet, or the Application of an
- * app of apps with self-heal, puts the policy of its Applications back within seconds.
- * An ApplicationSet is set to create-only, which leaves its template alone and keeps it from updating or deleting Applications.
+ * Turns automated sync off, whoever writes an object before the object itself: an ApplicationSet, or the Application of
+ * an app of apps with self-heal, puts the policy of its Applications back within seconds. An ApplicationSet is set to
+ * create-only, which leaves its template alone and keeps it from updating or deleting Applications.
  * Source: https://argo-cd.readthedocs.io/en/stable/operator-manual/applicationset/Controlling-Resource-Modification/
  */
 export async function suspendArgoCd(migration: Migration, api: KubernetesApi): Promise<SuspendedGitOps> {
@@ -47,7 +50,9 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
   }
 }
 
-/** What was not synced before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+/**
+ * What was not synced before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
+ */
 function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
   if (unsyncedBefore(migration) !== undefined) return
   const unsynced = objects.filter((object) => object.kind === 'Application' && object.sync !== 'Synced')
@@ -75,8 +80,9 @@ export async function suspendArgoObject(migration: Migration, api: KubernetesApi
 }
 
 /**
- * Prefers `automated.enabled: false`, which keeps prune and selfHeal readable where they are. A server whose Application has no such field
- * (Argo CD before 3.1) drops it without a word, so it is read back, and then the whole of `automated` goes.
+ * Prefers `automated.enabled: false`, which keeps prune and selfHeal readable where they are. A server whose
+ * Application has no such field (Argo CD before 3.1) drops it without a word, so it is read back, and then the whole of
+ * `automated` goes.
  * Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/
  */
 async function suspendApplication(api: KubernetesApi, object: ArgoObject): Promise<void> {

@@ -23,13 +23,14 @@ export const fluxUndoSchema = z.object({
 
 const concurrency = 8
 const stableReads = 8
-// A controller that died in the middle leaves its Reconciling condition behind for ever; after so many quiet reads it is taken for dead.
+// A controller that died in the middle leaves its Reconciling condition behind for ever; after so many quiet reads it
+// is taken for dead.
 const stableReadsWhileApplying = 60
 
 /**
- * Suspends every object of Flux that is not suspended, parents before their children, for a parent that applies its manifests
- * writes `suspend` of a child back. An apply that had begun before can still do so: what comes back is suspended again,
- * until all has stayed suspended for eight reads, half a second apart.
+ * Suspends every object of Flux that is not suspended, parents before their children, for a parent that applies its
+ * manifests writes `suspend` of a child back. An apply that had begun before can still do so: what comes back is
+ * suspended again, until all has stayed suspended for eight reads, half a second apart.
  */
 export async function suspendFlux(migration: Migration, api: KubernetesApi): Promise<SuspendedGitOps> {
   const kinds = await servedFluxKinds(api)
@@ -51,7 +52,9 @@ export async function suspendFlux(migration: Migration, api: KubernetesApi): Pro
   }
 }
 
-/** What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+/**
+ * What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
+ */
 function rememberUnready(migration: Migration, objects: readonly FluxObject[]): void {
   if (unreadyBefore(migration) !== undefined) return
   const unready = objects.filter((object) => object.ready !== 'True')

@@ -18,7 +18,10 @@ export const cronJobUndoSchema = z.object({
 const concurrency = 8
 type Which = Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>
 
-/** CronJobs that would start pods beside the quieted workloads: those of the stateful namespaces, and those that mount their volumes. */
+/**
+ * CronJobs that would start pods beside the quieted workloads: those of the stateful namespaces, and those that mount
+ * their volumes.
+ */
 export async function findCronJobs(api: KubernetesApi, settings: Which): Promise<CronJob[]> {
   const [cronJobs, claims] = await Promise.all([
     api.list<CronJob>('/apis/batch/v1/cronjobs'),
@@ -64,7 +67,10 @@ export async function undoCronJobSuspend(api: KubernetesApi, undo: unknown): Pro
   return 'undone'
 }
 
-/** Resumes the CronJobs that we suspended. A schedule missed meanwhile starts at once if its startingDeadlineSeconds allows it. */
+/**
+ * Resumes the CronJobs that we suspended. A schedule missed meanwhile starts at once if its startingDeadlineSeconds
+ * allows it.
+ */
 export async function resumeCronJobs(migration: Migration, api: KubernetesApi): Promise<void> {
   const changes = migration.journal.changes({ kind: cronJobUndoKind }).filter((change) => change.state !== 'undone')
   await pMap(changes, (change) => migration.undo(change, () => undoCronJobSuspend(api, change.undo)), { concurrency })

@@ -11,8 +11,8 @@ export interface Blocker {
 }
 
 /**
- * Which budgets will refuse evictions from a node, told before the first one.
- * Where an evicted pod finds another home, a budget blocks only while it allows no disruption now. Where this node is the only home, replacements stay Pending,
+ * Which budgets will refuse evictions from a node, told before the first one. Where an evicted pod finds another home,
+ * a budget blocks only while it allows no disruption now. Where this node is the only home, replacements stay Pending,
  * so a budget blocks as soon as fewer healthy pods than it demands are elsewhere: `kubectl drain` then waits for ever.
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
  * @param leaving the pods of the node that are to be evicted

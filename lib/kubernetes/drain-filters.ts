@@ -17,7 +17,8 @@ export interface DrainOptions {
 }
 
 /**
- * The filters of `kubectl drain --ignore-daemonsets`, in its order: the first that keeps a pod from being evicted decides.
+ * The filters of `kubectl drain --ignore-daemonsets`, in its order: the first that keeps a pod from being evicted
+ * decides.
  * Source: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_drain/
  */
 export function fateOf(pod: Pod, options: DrainOptions): Fate {

@@ -81,8 +81,8 @@ export function refuseUnmanaged(outlook: DrainOutlook): void {
 }
 
 /**
- * Evicts what is to be evicted and waits until it is gone. A budget's refusal is asked again every second until DRAIN_TIMEOUT; who is still
- * there, and why, is shown all the while.
+ * Evicts what is to be evicted and waits until it is gone. A budget's refusal is asked again every second until
+ * DRAIN_TIMEOUT; who is still there, and why, is shown all the while.
  */
 export async function drain(
   migration: Migration,
@@ -147,7 +147,8 @@ function resolve(
 ): Pick<DrainOutlook, 'toScaleDown' | 'unresolved'> {
   const byUid = new Map(workloads.map((workload) => [workload.uid, workload]))
   const scalableOf = (pod: Pod) => byUid.get(ownerOf(pod, replicaSets)?.uid ?? '')
-  // With another home, replacements become ready there and the budget lets the next one go: that is what budgets are for.
+  // With another home, replacements become ready there and the budget lets the next one go: that is what budgets are
+  // for.
   const found = blockers
     .filter((blocker) => blocker.hopeless)
     .map((blocker) => ({ blocker, owners: blocker.pods.map(scalableOf) }))

@@ -99,7 +99,10 @@ export interface PersistentVolume extends KubernetesObject {
   status?: { phase?: string }
 }
 
-/** Whether a selector of the API selects these labels. An absent selector selects nothing, an empty one everything (policy/v1). */
+/**
+ * Whether a selector of the API selects these labels. An absent selector selects nothing, an empty one everything
+ * (policy/v1).
+ */
 export function selects(selector: LabelSelector | undefined, labels: Record<string, string> = {}): boolean {
   if (!selector) return false
   const byLabels = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)

@@ -6,7 +6,10 @@ import type { Node } from './kinds.ts'
 
 export const cordonUndoKind = 'cordon'
 
-/** What the journal holds of a node that we cordoned. One that was cordoned before us has no such record, and stays cordoned. */
+/**
+ * What the journal holds of a node that we cordoned. One that was cordoned before us has no such record, and stays
+ * cordoned.
+ */
 export const cordonUndoSchema = z.object({ kind: z.literal(cordonUndoKind), node: z.string() })
 
 /** Every Node of the cluster, Liqo's virtual ones included. */
@@ -32,10 +35,12 @@ export async function getNode(api: KubernetesApi, name: string): Promise<Node> {
   return node
 }
 
+/** Whether the node's Ready condition is True. A kubelet that has gone silent makes it Unknown. */
 export function isNodeReady(node: Node): boolean {
   return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 }
 
+/** Whether the node is another cluster, offered by Liqo. */
 export function isVirtual(node: Node): boolean {
   return node.metadata.labels?.['liqo.io/type'] === 'virtual-node'
 }

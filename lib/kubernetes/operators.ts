@@ -67,7 +67,10 @@ const operators: readonly {
 
 export const operatorUndoKind = 'operator-pause'
 
-/** What the journal holds of a custom resource: where it is, which field we set to what, and what it was (null: not there). */
+/**
+ * What the journal holds of a custom resource: where it is, which field we set to what, and what it was (null: not
+ * there).
+ */
 export const operatorUndoSchema = z.object({
   kind: z.literal(operatorUndoKind),
   path: z.string(),
@@ -87,14 +90,19 @@ export interface Operated {
   readonly before: boolean | string | null
 }
 
-/** The custom resources of known operators that make stateful workloads; those that are paused already are not listed. */
+/**
+ * The custom resources of known operators that make stateful workloads; those that are paused already are not listed.
+ */
 export async function findOperated(api: KubernetesApi): Promise<Operated[]> {
   const groups = [...new Set(operators.map((row) => row.group))]
   const found = await pMap(groups, (group) => operatedOf(api, group), { concurrency })
   return found.flat()
 }
 
-/** Names workloads of an operator that the table does not know: it may scale them back, and is then to be stopped by hand. */
+/**
+ * Names workloads of an operator that the table does not know: it may scale them back, and is then to be stopped by
+ * hand.
+ */
 export function warnOfStrangers({ console }: Migration, workloads: readonly StatefulWorkload[]): void {
   const known = new Set(operators.map((row) => row.kind))
   for (const { kind, namespace, name, operatedBy } of workloads) {

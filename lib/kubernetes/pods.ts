@@ -7,10 +7,12 @@ export async function listPods(api: KubernetesApi, options: { node?: string } = 
   return api.list<Pod>('/api/v1/pods', query)
 }
 
+/** Where the API serves the pod. */
 export function podPath(pod: Pod): string {
   return `/api/v1/namespaces/${pod.metadata.namespace}/pods/${pod.metadata.name}`
 }
 
+/** Whether the pod's Ready condition is True: what a Service would send requests to. */
 export function isReady(pod: Pod): boolean {
   return pod.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 }
@@ -58,6 +60,7 @@ export function ownerOf(pod: Pod, intermediates: readonly Workload[]): Owner | n
   return { kind: owner.kind, namespace, name: owner.name, uid: owner.uid }
 }
 
+/** The owner as operators write it; the pod itself if it has none. */
 export function describeOwner(owner: Owner | null, pod: Pod): string {
   return owner ? `${owner.kind} ${owner.namespace}/${owner.name}` : `Pod ${fullName(pod)}`
 }

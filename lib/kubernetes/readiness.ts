@@ -26,7 +26,9 @@ export async function readReadiness(api: KubernetesApi): Promise<Readiness[]> {
   return lists.flat()
 }
 
-/** What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run. */
+/**
+ * What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
+ */
 export async function rememberUnready(migration: Migration, api: KubernetesApi): Promise<void> {
   if (migration.recall(factName, z.array(z.string())) !== undefined) return
   const unready = (await readReadiness(api)).filter((each) => each.ready < each.wanted).map((each) => each.key)

@@ -14,10 +14,12 @@ export const scaleUndoSchema = z.object({ kind: z.literal(scaleUndoKind), path: 
 const concurrency = 8
 
 /**
- * Scales workloads to 0, each with its replicas journaled first, and waits until their pods are gone. Deployments go before StatefulSets, for
- * they are what uses a database, or the operator that would scale a StatefulSet back.
- * A HorizontalPodAutoscaler needs nothing: at 0 replicas it is switched off, and goes on by itself once there are some again.
- * Source: https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation
+ * Scales workloads to 0, each with its replicas journaled first, and waits until their pods are gone. Deployments go
+ * before StatefulSets, for they are what uses a database, or the operator that would scale a StatefulSet back. A
+ * HorizontalPodAutoscaler needs nothing: at 0 replicas it is switched off, and goes on by itself once there are some
+ * again.
+ * Source:
+ * https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation
  */
 export async function scaleDown(
   migration: Migration,
@@ -60,7 +62,10 @@ async function podsAreGone(
   })
 }
 
-/** Scales down what we had scaled down and somebody has scaled up since; the journal keeps the first count. Returns its names. */
+/**
+ * Scales down what we had scaled down and somebody has scaled up since; the journal keeps the first count. Returns its
+ * names.
+ */
 export async function scaleDownAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
   const standing = migration.journal.changes({ kind: scaleUndoKind }).filter((change) => change.state !== 'undone')
   const woken = await pMap(

@@ -19,8 +19,9 @@ export interface ServedResource {
 }
 
 /**
- * Which of the wanted resources of one API group are served. None, if the group is unknown (its operator is not installed).
- * A group may serve an older resource at an older version alone (Flux's OCIRepository once was), so each is looked for by itself.
+ * Which of the wanted resources of one API group are served. None, if the group is unknown (its operator is not
+ * installed). A group may serve an older resource at an older version alone (Flux's OCIRepository once was), so each is
+ * looked for by itself.
  * Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
  */
 export async function servedResources(

@@ -19,8 +19,9 @@ export interface VolumeOutlook {
 }
 
 /**
- * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's own disk (a local or hostPath
- * volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it back: the claim stays Bound, its folder is empty.
+ * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's
+ * own disk (a local or hostPath volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it
+ * back: the claim stays Bound, its folder is empty.
  */
 export async function readVolumes(
   api: KubernetesApi,
@@ -70,7 +71,10 @@ export function formatBytes(bytes: number): string {
   return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[power]}`
 }
 
-/** Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no template. */
+/**
+ * Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no
+ * template.
+ */
 async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
   const [workloads, pods, intermediates] = await Promise.all([
     listScalable(api),

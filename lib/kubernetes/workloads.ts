@@ -10,7 +10,10 @@ export interface ScalableKind {
   readonly collection: string
 }
 
-/** A ReplicaSet or ReplicationController counts only if nothing controls it: a Deployment's own is scaled by its Deployment. */
+/**
+ * A ReplicaSet or ReplicationController counts only if nothing controls it: a Deployment's own is scaled by its
+ * Deployment.
+ */
 const scalableKinds: readonly ScalableKind[] = [
   { kind: 'Deployment', apiVersion: 'apps/v1', collection: 'deployments' },
   { kind: 'StatefulSet', apiVersion: 'apps/v1', collection: 'statefulsets' },
@@ -52,8 +55,9 @@ export async function listScalable(api: KubernetesApi): Promise<ScalableWorkload
 }
 
 /**
- * What has to be at rest before the state is copied and the machine goes: all of the namespaces in STATEFUL_NAMESPACES, and whoever
- * mounts a volume of a local or NFS class, wherever it is. Those at zero already are not listed: there is nothing to change.
+ * What has to be at rest before the state is copied and the machine goes: all of the namespaces in STATEFUL_NAMESPACES,
+ * and whoever mounts a volume of a local or NFS class, wherever it is. Those at zero already are not listed: there is
+ * nothing to change.
  */
 export async function findStateful(
   api: KubernetesApi,
@@ -113,6 +117,7 @@ function claimsOf(object: Workload): string[] {
   return [...named, ...made]
 }
 
+/** The claims that a pod template (or a pod) names; those made from volumeClaimTemplates are not in it. */
 export function claimsOfTemplate(template: PodSpec | undefined): string[] {
   return (template?.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? [])
 }

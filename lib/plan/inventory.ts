@@ -79,7 +79,10 @@ function describeNode(node: Node): string {
   return `${node.metadata.name} (${[kubeletVersion, osImage, isNodeReady(node) ? 'ready' : 'NOT ready'].filter(Boolean).join(', ')})`
 }
 
-/** The API server counts for itself: no object has to be read. Source: https://kubernetes.io/docs/reference/instrumentation/metrics/ */
+/**
+ * The API server counts for itself: no object has to be read. Source:
+ * https://kubernetes.io/docs/reference/instrumentation/metrics/
+ */
 async function countObjects(api: KubernetesApi): Promise<number> {
   const metrics = (await api.raw('/metrics')).toString('utf8')
   const counts = metrics.matchAll(/^(?:apiserver_storage_objects|apiserver_resource_objects)\{[^}]*\} (\S+)$/gm)

@@ -4,7 +4,10 @@ import { estimate, formatRange, totals } from './estimate.ts'
 import { type Inventory, inventoryRows } from './inventory.ts'
 import { type Question, questions } from './questions.ts'
 
-/** The plan as the operator reads it before the evening: what is there, what becomes of the data, how long, what is open. */
+/**
+ * The plan as the operator reads it before the evening: what is there, what becomes of the data, how long, what is
+ * open.
+ */
 export function showPlan({ console, settings }: Migration, inventory: Inventory): void {
   console.table(`Cluster ${settings.clusterName}`, ['what', 'how much'], inventoryRows(inventory))
   showFate(console, 'Data that WILL be lost (on the disk of the old machine)', inventory, 'lost')

@@ -22,8 +22,8 @@ const named = { key: z.string() }
 const condition = { ready: z.string(), message: z.string() }
 
 /**
- * The cluster's health at one moment, as far as it is compared later: taken by backup before anything is changed, and again by verify.
- * Plain JSON without secrets. Pods come and go, so they are kept by owner.
+ * The cluster's health at one moment, as far as it is compared later: taken by backup before anything is changed, and
+ * again by verify. Plain JSON without secrets. Pods come and go, so they are kept by owner.
  */
 export const baselineSchema = z.object({
   version: z.literal(1),
@@ -57,7 +57,8 @@ export const baselineSchema = z.object({
 export type Baseline = z.output<typeof baselineSchema>
 
 /**
- * Reads the whole state that later checks are held against. What is not installed (Flux, Argo CD, External Secrets, Traefik) is an empty list.
+ * Reads the whole state that later checks are held against. What is not installed (Flux, Argo CD, External Secrets,
+ * Traefik) is an empty list.
  * @param address the node's, to ask its ingress for every host; without it, ingress is not asked
  * @throws ApiError when the API server refuses or fails a read
  */

@@ -25,7 +25,8 @@ export interface Comparison {
 }
 
 /**
- * Runs the same checks on the state before and on the state now: what both find was broken before, what only the second finds is new.
+ * Runs the same checks on the state before and on the state now: what both find was broken before, what only the second
+ * finds is new.
  * @param others findings of checks that look at the live cluster alone (machines, ingress); they count as new
  */
 export function compare(before: Baseline, now: Baseline, others: readonly NamedFinding[] = []): Comparison {

@@ -8,8 +8,8 @@ import { type Comparison, compare, isConverging, type NamedFinding } from './com
 export type Look = () => Promise<readonly NamedFinding[]>
 
 /**
- * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is over.
- * While a drain of this run is not taken back, it looks once.
+ * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is
+ * over. While a drain of this run is not taken back, it looks once.
  * @returns the last comparison, however it ended
  */
 export async function converge(

@@ -8,7 +8,8 @@ interface Conditions {
 }
 
 /**
- * External Secrets and the stores that they come from (1Password), by their Ready condition; none if the operator is not installed.
+ * External Secrets and the stores that they come from (1Password), by their Ready condition; none if the operator is
+ * not installed.
  * Source: https://external-secrets.io/latest/api/externalsecret/
  */
 export async function readExternalSecrets(api: KubernetesApi): Promise<Baseline['externalSecrets']> {

@@ -16,14 +16,17 @@ export interface Answer {
 }
 
 /**
- * Asks the node's own address for every host that the cluster serves, as the guide's `curl -H "Host: …"` does: no name has to resolve.
- * A redirect or a login page is an answer; 404 is an ingress controller that does not know the host, 502 to 504 one without a backend.
+ * Asks the node's own address for every host that the cluster serves, as the guide's `curl -H "Host: …"` does: no name
+ * has to resolve. A redirect or a login page is an answer; 404 is an ingress controller that does not know the host,
+ * 502 to 504 one without a backend.
  */
 export async function askIngress(hosts: readonly string[], address: string, port = 80): Promise<Answer[]> {
   return pMap(hosts, (host) => ask(host, address, port), { concurrency })
 }
 
-/** Hosts that do not answer now. Whether they ever did, a baseline without answers cannot tell: then it is a warning. */
+/**
+ * Hosts that do not answer now. Whether they ever did, a baseline without answers cannot tell: then it is a warning.
+ */
 export async function ingressFindings(before: Baseline, address: string): Promise<NamedFinding[]> {
   const hosts = before.hosts.map(({ host }) => host)
   const answers = await askIngress(hosts, address)

@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
 import { drain, lookAhead, refuseUnmanaged } from '../../lib/kubernetes/drain.ts'
@@ -209,6 +211,37 @@ test.serial('a pod that is gone before its turn is no error', async (t) => {
   await api.remove(`/apis/apps/v1/namespaces/${namespace}/deployments/web`)
   await until('its pod is gone', async () => (await podsOn(namespace)).length === 0)
   await t.notThrowsAsync(drain(migration, api, outlook))
+})
+
+test.serial('the pods that are evicted are those that kubectl drain evicts', async (t) => {
+  const namespace = await space('beside-kubectl')
+  await deployment(namespace, 'web', 2, { volumes: [{ name: 'scratch', emptyDir: {} }] })
+  await daemonSet(namespace, 'agent')
+  const job = { template: { spec: { ...template('job').spec, restartPolicy: 'Never' } } }
+  await api.create(`/apis/batch/v1/namespaces/${namespace}/jobs`, { metadata: { name: 'job' }, spec: job })
+  await until('all are placed', async () => (await podsOn(namespace)).length === 4)
+
+  const ours = (await lookAhead(api, node, { force: false })).evicted.map(({ pod }) => fullName(pod)).sort()
+  const flags = [
+    '--ignore-daemonsets',
+    '--delete-emptydir-data',
+    '--dry-run=server',
+    '--kubeconfig',
+    cluster.kubeconfig,
+  ]
+  const said = await promisify(execFile)('kubectl', ['drain', node, ...flags]).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
+    throw error
+  })
+  if (said === null) {
+    t.log('kubectl is not on this machine: not compared')
+    t.pass()
+    return
+  }
+  const theirs = [...said.stdout.matchAll(/evicting pod (\S+)/g)].map((found) => found[1] ?? '').sort()
+  t.true(ours.length >= 3)
+  t.deepEqual(ours, theirs)
+  await api.remove(`/api/v1/namespaces/${namespace}`)
 })
 
 test.serial('a dry run evicts nothing and names every pod', async (t) => {

@@ -121,7 +121,9 @@ function whyOf(now: Baseline, key: string): string {
   return why ? ` (${why})` : ''
 }
 
-/** Core health: the guide's `kubectl get nodes` and `kubectl get pods | grep -v Running`, judged by readiness and owner. */
+/**
+ * Core health: the guide's `kubectl get nodes` and `kubectl get pods | grep -v Running`, judged by readiness and owner.
+ */
 export const clusterChecks: readonly StateCheck[] = [
   nodesAreReady,
   nodesAreSchedulable,

@@ -12,8 +12,8 @@ import { type Baseline, takeBaseline } from '../baseline.ts'
 import { type Check, NotChecked } from '../check.ts'
 
 /**
- * What the checks look at. Each thing is fetched once, when the first check asks for it; the one check that is about it uses `open…` and
- * reports what is wrong, the others say that they could not look.
+ * What the checks look at. Each thing is fetched once, when the first check asks for it; the one check that is about it
+ * uses `open…` and reports what is wrong, the others say that they could not look.
  */
 export class PreflightContext {
   readonly settings: Settings
