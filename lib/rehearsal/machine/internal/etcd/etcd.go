@@ -61,6 +61,9 @@ type Service struct {
 	member    uint64
 	ended     chan struct{}
 	learner   uint64
+	members   int
+	isolated  bool
+	child     *process.Process
 }
 
 // Bootstrap asks for a new cluster.
@@ -205,6 +208,8 @@ func (service *Service) live(ctx context.Context, arguments []string) {
 
 		return
 	}
+
+	service.adopt(child)
 
 	service.options.Services.Set(ID, services.Running, "Started task etcd (PID "+pid(child)+") for container etcd")
 

@@ -66,6 +66,10 @@ func (service *Service) watchHealth(ctx context.Context) {
 				service.setMember(status.Header.MemberId)
 			}
 
+			if list, listErr := client.MemberList(ctx); listErr == nil {
+				service.setMembers(len(list.Members))
+			}
+
 			service.options.Services.Health(ID, true, "")
 		}
 
@@ -90,6 +94,13 @@ func (service *Service) setMember(id uint64) {
 	if changed {
 		service.options.Changed()
 	}
+}
+
+func (service *Service) setMembers(count int) {
+	service.mu.Lock()
+	defer service.mu.Unlock()
+
+	service.members = count
 }
 
 func pause(ctx context.Context, duration time.Duration) bool {

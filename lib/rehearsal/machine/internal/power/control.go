@@ -53,6 +53,25 @@ func (m *Machine) Control(ctx context.Context, path string) error {
 	return nil
 }
 
+// plug puts the cable in or pulls it out.
+func (m *Machine) plug(in bool) {
+	log.Printf("cable plugged: %t", in)
+
+	if in {
+		m.cable.Plug()
+	} else {
+		m.cable.Pull()
+	}
+
+	if b := m.current(); b != nil {
+		if service := m.Etcd(); service != nil {
+			service.Isolate(!in)
+		}
+
+		m.notify()
+	}
+}
+
 func (m *Machine) answer(conn net.Conn) {
 	defer conn.Close() //nolint:errcheck
 
@@ -70,11 +89,9 @@ func (m *Machine) answer(conn net.Conn) {
 	case err != nil:
 		reply = state{Error: err.Error()}
 	case wish.Do == "unplug":
-		log.Printf("cable: unplugged")
-		m.cable.Pull()
+		m.plug(false)
 	case wish.Do == "plug":
-		log.Printf("cable: plugged")
-		m.cable.Plug()
+		m.plug(true)
 	case wish.Do != "status":
 		reply = state{Error: "unknown command: " + wish.Do}
 	}

@@ -183,6 +183,11 @@ func (m *Machine) Neighbours() []facts.Neighbour {
 func (m *Machine) KubernetesClientFiles() (string, bool) {
 	path := m.current().getKubeconfig()
 
+	// a worker reaches the API over its cable
+	if m.cable.Pulled() && m.Etcd() == nil {
+		return "", false
+	}
+
 	return path, path != ""
 }
 

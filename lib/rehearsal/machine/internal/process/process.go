@@ -118,9 +118,16 @@ func (process *Process) Err() error { return process.err }
 // Pid is the process ID of the child.
 func (process *Process) Pid() int { return process.cmd.Process.Pid }
 
+// Freeze halts the child until Thaw.
+func (process *Process) Freeze() { _ = process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen child go on.
+func (process *Process) Thaw() { _ = process.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Stop asks the child to end, and kills it after grace. It returns when the child has ended.
 func (process *Process) Stop(grace time.Duration) {
 	_ = process.cmd.Process.Signal(syscall.SIGTERM)
+	process.Thaw() // a frozen child would not take the signal
 
 	select {
 	case <-process.done:
