@@ -141,6 +141,20 @@ test.serial(
   },
 )
 
+test.serial(
+  'what nobody heals stays as it was left: synced by hand, without self-heal, suspended in Git',
+  async (t) => {
+    const left = [
+      `${apps('hybrid-llm')}/deployments/open-webui`,
+      `${apps('auth')}/deployments/authentik-worker`,
+      `${apps('sandbox')}/deployments/whoami`,
+    ]
+    for (const path of left) await scale(path, 0)
+    await adversariesHaveLooked()
+    for (const path of left) t.is(await replicasOf(path), 0, path)
+  },
+)
+
 test.serial('a request to reconcile is answered, and one to a suspended Kustomization is not', async (t) => {
   const annotations = { 'reconcile.fluxcd.io/requestedAt': new Date().toISOString() }
   const handled = async (path: string) => {
