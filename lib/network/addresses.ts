@@ -29,11 +29,6 @@ export function isLoopback(address: Address): boolean {
   return ipaddr.parse(address).range() === 'loopback'
 }
 
-/** The address as it stands in a URL or before a port: IPv6 in brackets (RFC 3986, section 3.2.2). */
-export function urlHost(address: Address): string {
-  return address.includes(':') ? `[${address}]` : address
-}
-
 /** The same address, written in whatever way: `::ffff:10.0.0.1` is `10.0.0.1`. */
 export function sameAddress(one: string, other: string): boolean {
   if (!ipaddr.isValid(one) || !ipaddr.isValid(other)) return one === other

@@ -25,24 +25,6 @@ export function knock(address: Address, port: number, timeoutMs = 1500): Promise
   })
 }
 
-/** Whether something accepts connections there. */
-export async function answers(address: Address, port: number, timeoutMs = 1500): Promise<boolean> {
-  return (await knock(address, port, timeoutMs)) === 'open'
-}
-
-/** Waits until a port accepts connections, e.g. `Kubernetes API answers on 192.168.1.54:6443`. */
-export function portAnswers(name: string, address: Address, port: number, timeoutSeconds: number): Condition<true> {
-  return {
-    name: `${name} answers on ${address}:${port}`,
-    timeoutSeconds,
-    everyMs: 500,
-    probe: async () => {
-      const seen = await knock(address, port)
-      return seen === 'open' ? { met: true, value: true } : { met: false, saw: `port ${port} is ${seen}` }
-    },
-  }
-}
-
 /** What each of the three doors said, `Talos API: silent`. */
 export type DoorReport = Record<keyof typeof controlPlanePorts, PortAnswer>
 
