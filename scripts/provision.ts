@@ -24,8 +24,8 @@ export default await phase('provision', async (migration) => {
   if (settings.recovery === 'gitops') throw notBuiltYet()
   removeLeftOvers(settings)
   const talosctl = await Talosctl.open(settings)
-  const address = parseAddress(settings.newNodeAddress ?? settings.nodeAddress, 'NEW_TALOS_NODE or TALOS_NODE')
   const oldAddress = parseAddress(settings.nodeAddress, 'TALOS_NODE')
+  const address = settings.scenario === 'B' ? parseAddress(settings.newNodeAddress ?? '', 'NEW_TALOS_NODE') : oldAddress
   const source = await chooseSnapshot(migration, (folder) => readFinalSet(settings, folder))
 
   const config = await prepareConfig(migration, talosctl)
