@@ -23,7 +23,12 @@ export default await phase('backup', async (migration) => {
 
   // Before anything is suspended or drained: this is what the cluster is compared with afterwards.
   const baseline = await migration.step('Take the baseline of health', async () =>
-    writeFacts(migration, backup, 'baseline.json', await takeBaseline(api)),
+    writeFacts(
+      migration,
+      backup,
+      'baseline.json',
+      await takeBaseline(api, { address: migration.settings.nodeAddress }),
+    ),
   )
   const dependencies = await migration.step('Note external dependencies', async () => {
     const found = await findDependencies(api, await discover(api))
