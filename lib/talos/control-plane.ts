@@ -92,7 +92,8 @@ export function controlPlaneReady(api: KubernetesReader, node: string, timeoutSe
     return pod ? `${component} is not ready` : `${component} has no pod yet`
   }
   const leaseProblem = async ({ name, renewed }: (typeof leases)[number]): Promise<string | null> =>
-    (await renewed()) ? null : `${name} has not renewed its lease yet`
+    // Without a lease in the snapshot it runs without leader election.
+    (await renewed()) === false ? `${name} has not renewed its lease yet` : null
   return {
     name: `${components.join(', ')} of ${node} are ready`,
     timeoutSeconds,
@@ -106,12 +107,13 @@ export function controlPlaneReady(api: KubernetesReader, node: string, timeoutSe
   }
 }
 
-/** Whether a lease was renewed since this was first asked: compared with itself, for clocks of two machines differ. */
-function renewedLease(api: KubernetesReader, namespace: string, name: string): () => Promise<boolean> {
+/** Whether a lease was renewed since this was first asked: compared with itself, for clocks of two machines differ. null: there is none. */
+function renewedLease(api: KubernetesReader, namespace: string, name: string): () => Promise<boolean | null> {
   let first: string | null | undefined
   return async () => {
     const lease = await api.getOrNull<Lease>(`/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`)
-    const renewTime = lease?.spec?.renewTime ?? null
+    if (!lease) return null
+    const renewTime = lease.spec?.renewTime ?? null
     if (first === undefined) first = renewTime
     return renewTime !== null && renewTime !== first
   }
