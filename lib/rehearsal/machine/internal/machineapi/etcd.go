@@ -141,8 +141,8 @@ func (s *server) EtcdRecover(stream machine.MachineService_EtcdRecoverServer) er
 		return err
 	}
 
-	if err := os.MkdirAll(filepath.Dir(s.machine.SnapshotPath()), 0o700); err != nil {
-		return err
+	if _, err := os.Stat(filepath.Dir(s.machine.SnapshotPath())); err != nil {
+		return status.Error(codes.FailedPrecondition, "etcd service is not ready for recovery yet")
 	}
 
 	if err := receive(stream, s.machine.SnapshotPath()); err != nil {

@@ -67,9 +67,10 @@ func (m *Machine) Provision(provider config.Provider) error {
 		if err := m.disk.storeConfig(provider); err != nil {
 			return fmt.Errorf("store the config: %w", err)
 		}
+
+		m.timeline.Mark(timeline.ConfigApplied)
 	}
 
-	m.timeline.Mark(timeline.ConfigApplied)
 	b.finish(reboot)
 
 	return nil
