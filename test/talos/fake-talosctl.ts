@@ -39,6 +39,7 @@ case "$1 $2" in
   'get systeminformation') resource systeminformation "{\\"uuid\\": \\"$uuid\\"}";;
   'get links') resource lo '{"type": "loopback", "hardwareAddr": "00:00:00:00:00:00"}'; resource eth0 "{\\"type\\": \\"ether\\", \\"hardwareAddr\\": \\"$mac\\"}";;
   'get machinestatus') resource machine '{"stage": "running"}';;
+  'kubeconfig -') printf 'apiVersion: v1\\nclusters: [{name: c, cluster: {server: "https://192.0.2.10:6443"}}]\\nusers: [{name: new}]\\n';;
   'apply-config --file') cat > "$here/applied"; echo "running $uuid $mac" > "$here/state";;
   *) echo "rpc error: code = Unimplemented desc = $1 $2" >&2; exit 1;;
 esac
