@@ -4,7 +4,7 @@ import { apiIsUp } from '../lib/kubernetes/nodes.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 import { takeBaseline } from '../lib/verify/baseline.ts'
-import { converge } from '../lib/verify/convergence.ts'
+import { converge, isQuieted } from '../lib/verify/convergence.ts'
 import { ingressFindings } from '../lib/verify/ingress.ts'
 import { controlPlane, etcdFindings } from '../lib/verify/machines.ts'
 import { failOnNewlyBroken, showComparison } from '../lib/verify/show.ts'
@@ -20,6 +20,10 @@ export default await phase('verify', async (migration) => {
   if (stored) migration.console.info(`Compared with the baseline of ${stored.takenAt}.`)
   else
     migration.console.warn('This run has no baseline: all that is broken counts as new. task migrate:backup takes one.')
+
+  if (isQuieted(migration)) {
+    migration.console.warn('The drain is not taken back: what it quieted counts as broken. First: task migrate:resume')
+  }
 
   await apiIsUp(migration, api)
   const before = stored ?? (await takeBaseline(api))

@@ -7,6 +7,11 @@ import { type Comparison, compare, isConverging, type NamedFinding } from './com
 /** What else is looked at each time: findings about the live machines, which no baseline holds. */
 export type Look = () => Promise<readonly NamedFinding[]>
 
+/** Whether a drain of this run is not taken back. What it quieted does not come back by waiting, but by resume. */
+export function isQuieted(migration: Migration): boolean {
+  return migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo !== null && state !== 'undone')
+}
+
 /**
  * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is
  * over. While a drain of this run is not taken back, it looks once.
@@ -19,8 +24,7 @@ export async function converge(
   look: Look,
 ): Promise<Comparison> {
   let last: Comparison | undefined
-  // What drain has quieted does not come back by waiting, but by resume.
-  const isQuieted = migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo && state !== 'undone')
+  const quieted = isQuieted(migration)
   const condition = {
     name: 'nothing is newly broken',
     timeoutSeconds: migration.settings.convergeTimeout,
@@ -30,8 +34,7 @@ export async function converge(
       const comparison = compare(before, now, others)
       last = comparison
       const broken = comparison.newlyBroken
-      if (broken.length === 0 || isQuieted || !isConverging(comparison))
-        return { met: true as const, value: comparison }
+      if (broken.length === 0 || quieted || !isConverging(comparison)) return { met: true as const, value: comparison }
       return { met: false as const, saw: `${broken.length} newly broken: ${firstOf(broken)}` }
     },
   }
