@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import test from 'ava'
 import { PracticeMachine } from '../../../lib/rehearsal/practice-machine.ts'
-import { eventually, must, openRunning } from './running.ts'
+import { eventually, must, openRunning, withApi } from './running.ts'
 import { isReal, type PracticeTarget, run } from './target.ts'
 
 // A machine that joins changes the cluster: never a real one.
@@ -16,17 +16,19 @@ function practice(): PracticeTarget {
 }
 
 const withinSeconds = 60
-const otherAddress = () => practice().address.replace(/\d+$/, '55')
+const addressOf = (host: number) => practice().address.replace(/\d+$/, String(host))
+const otherAddress = () => addressOf(55)
+const workerAddress = () => addressOf(56)
 
-/** A second machine, on the next address of the practice network. */
-function secondMachine(): PracticeMachine {
+/** Another machine, on an address of its own of the practice network. It waits for a config. */
+async function anotherMachine(name: string, host: number): Promise<PracticeMachine> {
   const { cluster } = practice()
   const hardware = {
     ...cluster.old.hardware,
-    name: 'second',
-    uuid: '4c4c4544-0042-4d10-8051-000000000055',
-    mac: '02:00:00:00:00:55',
-    address: otherAddress(),
+    name,
+    uuid: `4c4c4544-0042-4d10-8051-0000000000${host}`,
+    mac: `02:00:00:00:00:${host}`,
+    address: addressOf(host),
   }
   const surroundings = {
     folder: cluster.folder,
@@ -35,7 +37,29 @@ function secondMachine(): PracticeMachine {
   }
   const machine = new PracticeMachine(hardware, surroundings)
   cluster.machines.push(machine)
+  machine.powerOn()
+  await machine.waitFor('maintenance-ready', { timeoutSeconds: withinSeconds })
   return machine
+}
+
+/** Gives a config, with this hostname, to a machine in maintenance mode. */
+async function applyTo(address: string, config: string, hostname: string): Promise<void> {
+  const patch = JSON.stringify({ machine: { network: { hostname } } })
+  const args = ['apply-config', '--insecure', '--nodes', address, '--file', config, '--config-patch', patch]
+  const applied = await run(practice().talosctlPath, args)
+  if (applied.exitCode !== 0) throw new Error(applied.text)
+}
+
+/** A worker's config with the secrets of the practice homelab. @returns its path */
+async function workerConfig(): Promise<string> {
+  const { talosctlPath, cluster, address, folder } = practice()
+  const path = join(folder, 'worker.yaml')
+  const secrets = ['--with-secrets', join(cluster.homelab.folder, 'configs/secrets.yaml')]
+  const output = ['--output-types', 'worker', '--output', path]
+  const clusterName = ['catalyst-cluster', `https://${address}:6443`]
+  const made = await run(talosctlPath, ['gen', 'config', ...clusterName, ...secrets, ...output])
+  if (made.exitCode !== 0) throw new Error(made.text)
+  return path
 }
 
 async function etcdMembers(): Promise<string[]> {
@@ -44,13 +68,8 @@ async function etcdMembers(): Promise<string[]> {
 
 check('a machine with the same secrets joins etcd, is promoted, and becomes a ready node', async (t) => {
   const target = practice()
-  const machine = secondMachine()
-  machine.powerOn()
-  await machine.waitFor('maintenance-ready', { timeoutSeconds: withinSeconds })
-  const name = JSON.stringify({ machine: { network: { hostname: 'talos01' } } })
-  const config = ['--file', target.controlplaneConfig ?? '', '--config-patch', name]
-  const applied = await run(target.talosctlPath, ['apply-config', '--insecure', '--nodes', otherAddress(), ...config])
-  t.is(applied.exitCode, 0, applied.text)
+  const machine = await anotherMachine('second', 55)
+  await applyTo(otherAddress(), target.cluster.homelab.controlplaneConfig, 'talos01')
   await machine.waitFor('node-ready', { timeoutSeconds: withinSeconds })
   const members = await etcdMembers()
   t.is(members.length, 2)
@@ -73,6 +92,22 @@ check('discovery and health know both machines, and either answers for the other
   t.regex(hostname.stdout, /talos01/)
 })
 
+check('a worker has its certificates signed by the control plane, and becomes a ready node without etcd', async (t) => {
+  const target = practice()
+  await anotherMachine('worker', 56)
+  await applyTo(workerAddress(), await workerConfig(), 'worker00')
+  const health = await eventually('a healthy cluster with the worker', async () => {
+    if (!(await must(target, 'get', 'members')).includes(workerAddress())) return undefined
+    const answer = await target.talosctl('health', '--wait-timeout', '20s')
+    return answer.exitCode === 0 ? answer : undefined
+  })
+  t.true(health.text.includes(workerAddress()))
+  t.is((await etcdMembers()).length, 2)
+  const nodes = await withApi(target, (api) => api.list('/api/v1/nodes'))
+  const worker = nodes.find((node) => node.metadata.name === 'worker00')
+  t.is(worker?.metadata.labels?.['node-role.kubernetes.io/control-plane'], undefined)
+})
+
 check('a graceful reset leaves etcd and discovery, and cordons the node', async (t) => {
   const target = practice()
   const through = ['--talosconfig', target.talosconfig, '--endpoints', target.address, '--nodes', otherAddress()]
@@ -82,7 +117,8 @@ check('a graceful reset leaves etcd and discovery, and cordons the node', async 
   await eventually('a discovery without it', async () =>
     (await must(target, 'get', 'members')).includes('talos01') ? undefined : true,
   )
-  const health = await target.talosctl('health', '--wait-timeout', '3s', '--control-plane-nodes', target.address)
+  const rest = ['--control-plane-nodes', target.address, '--worker-nodes', workerAddress()]
+  const health = await target.talosctl('health', '--wait-timeout', '3s', ...rest)
   t.not(health.exitCode, 0, 'its Node is still there')
   t.regex(health.text, /unexpected nodes|deadline/)
 })
