@@ -92,12 +92,14 @@ func (b *boot) drain(lenient bool) phase {
 
 func (b *boot) stopPods(context.Context) error {
 	b.part(&b.parts.kubelet).stop()
-	b.part(&b.parts.controlPlane).stop()
 
+	// the API server waits for the watches of whoever still has the kubeconfig
 	b.mu.Lock()
 	b.kubeconfig = ""
 	b.mu.Unlock()
 	b.changed()
+
+	b.part(&b.parts.controlPlane).stop()
 
 	return nil
 }
