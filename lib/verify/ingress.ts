@@ -27,9 +27,9 @@ export async function askIngress(hosts: readonly string[], address: string, port
 /**
  * Hosts that do not answer now. Whether they ever did, a baseline without answers cannot tell: then it is a warning.
  */
-export async function ingressFindings(before: Baseline, address: string): Promise<NamedFinding[]> {
+export async function ingressFindings(before: Baseline, address: string, port = 80): Promise<NamedFinding[]> {
   const hosts = before.hosts.map(({ host }) => host)
-  const answers = await askIngress(hosts, address)
+  const answers = await askIngress(hosts, address, port)
   const known = new Map(before.ingress.map((answer) => [answer.host, isServed(answer)]))
   // Silent before and silent now is nothing that this evening did.
   const silent = answers.filter((answer) => !isServed(answer) && known.get(answer.host) !== false)
