@@ -18,33 +18,33 @@ export interface ToolRun {
 
 const tickEveryMs = 5_000
 const linesKept = 40
+/** How long an interrupted program may take to put its things away. */
+const patienceMs = 10_000
 
 /**
- * Runs a program that takes its time, in a process group of its own, so that an abort ends it with all of its children.
+ * Runs a program that takes its time. It stays in our process group, so that Ctrl-C in the terminal reaches it as well;
+ * an abort sends it the same signal, upon which go and pip end their children and remove their temporary folders.
  * @throws what onMissing or onFailure return, or the signal's reason
  */
 export async function runTool(command: string, args: readonly string[], run: ToolRun): Promise<void> {
   run.signal?.throwIfAborted()
-  const child = spawn(command, args, {
-    cwd: run.cwd,
-    env: run.environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    detached: true,
-  })
-  const stop = () => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
-  }
+  const child = spawn(command, args, { cwd: run.cwd, env: run.environment, stdio: ['ignore', 'ignore', 'pipe'] })
   const said: string[] = []
   createInterface({ input: child.stderr }).on('line', (line) => {
     said.push(line)
     if (said.length > linesKept) said.shift()
     run.onLine(line)
   })
+  let patience: NodeJS.Timeout | undefined
+  const interrupt = () => {
+    child.kill('SIGINT')
+    patience = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+  }
+  const interruptAtExit = () => void child.kill('SIGINT')
+  run.signal?.addEventListener('abort', interrupt, { once: true })
+  process.once('exit', interruptAtExit)
   run.onTick()
   const ticker = setInterval(run.onTick, tickEveryMs)
-  run.signal?.addEventListener('abort', stop, { once: true })
-  // A detached group survives its parent: an exit that nobody awaits must take it along too.
-  process.once('exit', stop)
   try {
     const code = await new Promise<number | string>((resolve, reject) => {
       child.once('error', (error: NodeJS.ErrnoException) => reject(error.code === 'ENOENT' ? run.onMissing() : error))
@@ -54,7 +54,8 @@ export async function runTool(command: string, args: readonly string[], run: Too
     if (code !== 0) throw run.onFailure(said, code)
   } finally {
     clearInterval(ticker)
-    run.signal?.removeEventListener('abort', stop)
-    process.off('exit', stop)
+    clearTimeout(patience)
+    run.signal?.removeEventListener('abort', interrupt)
+    process.off('exit', interruptAtExit)
   }
 }
