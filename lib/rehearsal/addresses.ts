@@ -22,10 +22,10 @@ export const machinePorts = [50000, 6443, 2379, 2380, 10257, 10259] as const
  * @throws OperatorError when none is left
  */
 export async function takeNetwork(purpose: string, host = 54): Promise<Network> {
-  const folder = join(tmpdir(), `talos-migrate-networks-${userInfo().uid}`)
+  const locks = join(tmpdir(), `talos-network-${userInfo().uid}`)
   let reason = 'all are in use by other practice clusters'
   for (let n = firstNetwork; n <= lastNetwork; n++) {
-    const attempt = tryLock(join(folder, `127.0.${n}`), purpose)
+    const attempt = tryLock(`${locks}-127.0.${n}.lock`, purpose)
     if ('holder' in attempt) continue
     const occupied = await occupiedPort(`127.0.${n}.${host}`)
     if (occupied === null) return network(n, attempt.lock)
