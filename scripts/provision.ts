@@ -6,7 +6,7 @@ import { encryptionTo } from '../lib/backup/encryption.ts'
 import { readFinalSet } from '../lib/backup/final-set.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
-import { removeLeftOvers, withMemoryFolder } from '../lib/migration/memory-folder.ts'
+import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { verifyRecovered } from '../lib/talos/bootstrap.ts'
@@ -22,7 +22,6 @@ export default await phase('provision', async (migration) => {
   const { settings } = migration
   const { nodeName, apiTimeout, machineTimeout } = settings
   if (settings.recovery === 'gitops') throw notBuiltYet()
-  removeLeftOvers(settings)
   const talosctl = await Talosctl.open(settings)
   const oldAddress = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const address = settings.scenario === 'B' ? parseAddress(settings.newNodeAddress ?? '', 'NEW_TALOS_NODE') : oldAddress

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFinalSet, writeFinalSet } from '../lib/backup/final-set.ts'
-import { removeLeftOvers, withMemoryFolder } from '../lib/migration/memory-folder.ts'
+import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
 import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
@@ -16,7 +16,6 @@ import { Talosctl } from '../lib/talos/talosctl.ts'
 
 export default await phase('shutdown', async (migration) => {
   const { settings } = migration
-  removeLeftOvers(settings)
   const talosctl = await Talosctl.open(settings)
   const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
 

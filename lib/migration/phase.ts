@@ -9,6 +9,7 @@ import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
+import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
 import { type Phase, phaseNamed, phases } from './phases.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
@@ -96,6 +97,8 @@ class PhaseRun {
     const { clock, locked } = this.#surroundings
     const lock = changing && !locked ? takeLock(this.#settings, this.#phase.name, clock.now) : null
     try {
+      // A run that was killed may have left a decrypted snapshot in memory; what it changed is its journal's business.
+      if (changing) removeLeftOvers(this.#settings)
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
       this.#verifyOrder(journal)
