@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { phase } from '../lib/migration/phase.ts'
-import { PreflightContext } from '../lib/verify/preflight/context.ts'
+import { LiveContext } from '../lib/verify/preflight/context.ts'
 import { preflight } from '../lib/verify/preflight.ts'
 import { failOnErrors, showChecks } from '../lib/verify/show.ts'
 
 export default await phase('preflight', async (migration) => {
-  const context = new PreflightContext(migration.settings, migration.clock.now())
+  const context = new LiveContext(migration.settings, migration.clock.now())
   const results = await preflight(context)
   await context.close()
   showChecks(migration.console, results)

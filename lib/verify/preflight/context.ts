@@ -12,10 +12,34 @@ import { type Baseline, takeBaseline } from '../baseline.ts'
 import { type Check, NotChecked } from '../check.ts'
 
 /**
- * What the checks look at. Each thing is fetched once, when the first check asks for it; the one check that is about it
- * uses `open…` and reports what is wrong, the others say that they could not look.
+ * What the checks look at. The one check that is about a thing uses `open…` and reports what is wrong with it; the
+ * others use the plain name, and say that they could not look when it is not to be had.
  */
-export class PreflightContext {
+export interface PreflightContext {
+  readonly settings: Settings
+  readonly now: Date
+  /** the machine of TALOS_NODE */
+  readonly target: Target
+  openTalosctl(): Promise<Talosctl>
+  /** The version of Talos that the machine runs: proof that it lets us in. */
+  openMachine(): Promise<string>
+  /** The kubeconfig's API, proven to answer. */
+  openApi(): Promise<KubernetesApi>
+  /** The machine config of CONTROLPLANE_CONFIG. */
+  openConfig(): Promise<MachineConfig>
+  /** The machine config that the machine runs on. */
+  openLiveConfig(): Promise<MachineConfig>
+  /** talosctl, once the machine is known to answer it. */
+  machine(): Promise<Talosctl>
+  api(): Promise<KubernetesApi>
+  config(): Promise<MachineConfig>
+  liveConfig(): Promise<MachineConfig>
+  /** How the cluster is at this moment. */
+  state(): Promise<Baseline>
+}
+
+/** The context of a real evening. Each thing is fetched once, when the first check asks for it. */
+export class LiveContext implements PreflightContext {
   readonly settings: Settings
   readonly now: Date
   readonly #fetched = new Map<string, Promise<unknown>>()
@@ -33,7 +57,6 @@ export class PreflightContext {
     return this.#once('talosctl', () => Talosctl.open(this.settings))
   }
 
-  /** The kubeconfig's API, proven to answer. */
   openApi(): Promise<KubernetesApi> {
     return this.#once('api', async () => {
       const api = await KubernetesApi.fromFile(this.settings.kubeconfig)
@@ -53,19 +76,16 @@ export class PreflightContext {
     })
   }
 
-  /** The machine of TALOS_NODE, proven to let us in: the version of Talos that it runs. */
   openMachine(): Promise<string> {
-    return this.#once('machine', async () => talosVersion(await this.talosctl(), this.target))
+    return this.#once('machine', async () => {
+      const talosctl = await needed(this.openTalosctl(), 'it needs talosctl')
+      return talosVersion(talosctl, this.target)
+    })
   }
 
-  /** talosctl, once the machine is known to answer it. */
   async machine(): Promise<Talosctl> {
     await needed(this.openMachine(), 'it needs the machine to let us in')
-    return this.talosctl()
-  }
-
-  talosctl(): Promise<Talosctl> {
-    return needed(this.openTalosctl(), 'it needs talosctl')
+    return this.openTalosctl()
   }
 
   api(): Promise<KubernetesApi> {
@@ -80,7 +100,6 @@ export class PreflightContext {
     return needed(this.openLiveConfig(), 'it needs the machine config that the machine runs on')
   }
 
-  /** How the cluster is at this moment. */
   async state(): Promise<Baseline> {
     const api = await this.api()
     return this.#once('state', () => takeBaseline(api, { now: this.now }))

@@ -6,7 +6,7 @@ import test from 'ava'
 import { loadSettings } from '../../../lib/settings.ts'
 import { runChecks } from '../../../lib/verify/check.ts'
 import { backupChecks } from '../../../lib/verify/preflight/backup.ts'
-import { PreflightContext } from '../../../lib/verify/preflight/context.ts'
+import { LiveContext } from '../../../lib/verify/preflight/context.ts'
 
 async function findings(
   t: { teardown: (fn: () => void) => void },
@@ -25,7 +25,7 @@ async function findings(
     AGE_IDENTITY_FILE: join(folder, 'identity'),
     ...more(folder),
   }
-  const results = await runChecks(backupChecks, new PreflightContext(loadSettings(environment), new Date()))
+  const results = await runChecks(backupChecks, new LiveContext(loadSettings(environment), new Date()))
   return results.flatMap(({ name, findings: found }) =>
     found.map(({ evidence, severity }) => ({ name, evidence, severity })),
   )
