@@ -32,45 +32,66 @@ const silent = { info: () => undefined, warn: () => undefined, detail: () => und
 
 /** Starts a populated practice cluster on an address of its own; everything is taken away when the test ends, however it ends. */
 export async function practise(t: ExecutionContext, options: Partial<PracticeClusterOptions> = {}): Promise<Practice> {
-  const binaries = await ensureBinaries({ progress: silent })
-  const cluster = await PracticeCluster.create({ binaries, ...options })
-  const stop = new AbortController()
-  const running = new Set<Promise<unknown>>()
+  const cluster = await PracticeCluster.create({ binaries: await ensureBinaries({ progress: silent }), ...options })
+  const tasks = new Tasks(cluster)
   t.teardown(() => cluster.destroy())
-  // Only when the tasks are gone, as they are soon after what Ctrl-C sends, may the ground be taken from under them.
-  t.teardown(async () => {
-    stop.abort()
-    await Promise.allSettled(running)
-  })
+  t.teardown(() => tasks.end())
   await cluster.start()
   const before = await truthOf(cluster)
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
   t.teardown(() => adversaries.stop())
-  const swap = swapWhenAsked(cluster, { signal: stop.signal })
-  swap.catch((error) => t.log(`the swap failed: ${error}`))
-  let said = ''
-  const task = async (args: string[], more: Partial<TaskRun> = {}): Promise<TaskResult> => {
+  swapWhenAsked(cluster, { signal: tasks.signal }).catch((error) => t.log(`the swap failed: ${error}`))
+  return {
+    cluster,
+    before,
+    said: () => tasks.said,
+    task: (args, more) => tasks.run(args, more),
+    records: () => recordsOf(cluster),
+    prove: async () => {
+      const proofs = [...compareTruths(before, await truthOf(cluster)), offProof(cluster.old), await etcdProof(cluster)]
+      for (const { claim, against } of proofs) t.deepEqual(against, [], claim)
+    },
+  }
+}
+
+/** The tasks that a test types, one or several at a time. */
+class Tasks {
+  said = ''
+  readonly #cluster: PracticeCluster
+  readonly #stop = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(cluster: PracticeCluster) {
+    this.#cluster = cluster
+  }
+
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  async run(args: string[], more: Partial<TaskRun> = {}): Promise<TaskResult> {
     let output = ''
     const ended = runTask(args, {
-      task: binaries.task,
-      environment: { ...cluster.environment, NO_COLOR: '1' },
+      task: this.#cluster.binaries.task,
+      environment: { ...this.#cluster.environment, NO_COLOR: '1' },
       output: 'pipe',
       onOutput: (text) => {
         output += text
-        said += text
+        this.said += text
       },
-      signal: stop.signal,
+      signal: this.signal,
       ...more,
     })
-    running.add(ended)
-    const exitCode = await ended.finally(() => running.delete(ended))
+    this.#running.add(ended)
+    const exitCode = await ended.finally(() => this.#running.delete(ended))
     return { exitCode, output }
   }
-  const prove = async () => {
-    const proofs = [...compareTruths(before, await truthOf(cluster)), offProof(cluster.old), await etcdProof(cluster)]
-    for (const { claim, against } of proofs) t.deepEqual(against, [], claim)
+
+  /** Only when the tasks are gone, as they are soon after what Ctrl-C sends, may the ground be taken from under them. */
+  async end(): Promise<void> {
+    this.#stop.abort()
+    await Promise.allSettled(this.#running)
   }
-  return { cluster, before, said: () => said, task, records: () => recordsOf(cluster), prove }
 }
 
 async function truthOf(cluster: PracticeCluster): Promise<Truth> {
