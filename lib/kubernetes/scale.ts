@@ -4,7 +4,7 @@ import type { Migration, Undone } from '../migration/migration.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
 import { controllerOf, fullName, type Pod, selects, type Workload } from './kinds.ts'
 import { isFinished, listPods } from './pods.ts'
-import type { ScalableWorkload, StatefulWorkload } from './workloads.ts'
+import { listScalable, type ScalableWorkload, type StatefulWorkload } from './workloads.ts'
 
 export const scaleUndoKind = 'scale'
 
@@ -68,18 +68,17 @@ async function podsAreGone(
  */
 export async function scaleDownAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
   const standing = migration.journal.changes({ kind: scaleUndoKind }).filter((change) => change.state !== 'undone')
-  const woken = await pMap(
-    standing,
-    async (change) => {
+  const replicas = await replicasByPath(api)
+  const woken = standing.filter((change) => (replicas.get(scaleUndoSchema.parse(change.undo).path) ?? 0) > 0)
+  await pMap(
+    woken,
+    (change) => {
       const { path } = scaleUndoSchema.parse(change.undo)
-      const object = await api.getOrNull<Workload>(path)
-      if ((object?.spec.replicas ?? 0) === 0) return []
-      await migration.change(change.what, { apply: () => api.mergePatch(path, { spec: { replicas: 0 } }) })
-      return [change.what]
+      return migration.change(change.what, { apply: () => api.mergePatch(path, { spec: { replicas: 0 } }) })
     },
     { concurrency },
   )
-  return woken.flat()
+  return woken.map((change) => change.what)
 }
 
 /** Puts the replicas of one workload back, if it still is at 0. Another count is somebody's decision and is kept. */
@@ -124,8 +123,13 @@ async function scaleToZero(migration: Migration, api: KubernetesApi, workload: S
 }
 
 async function scaledUpAgain(api: KubernetesApi, workloads: readonly StatefulWorkload[]): Promise<StatefulWorkload[]> {
-  const states = await pMap(workloads, (workload) => api.getOrNull<Workload>(workload.path), { concurrency })
-  return workloads.filter((_, index) => (states[index]?.spec.replicas ?? 0) > 0)
+  const replicas = await replicasByPath(api)
+  return workloads.filter((workload) => (replicas.get(workload.path) ?? 0) > 0)
+}
+
+/** One list of each kind rather than one read of each workload: this is asked every second. */
+async function replicasByPath(api: KubernetesApi): Promise<Map<string, number>> {
+  return new Map((await listScalable(api)).map(({ path, replicas }) => [path, replicas]))
 }
 
 async function podsOf(api: KubernetesApi, workloads: readonly StatefulWorkload[]): Promise<Pod[]> {
