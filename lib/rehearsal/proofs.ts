@@ -25,14 +25,16 @@ export function compareTruths(before: Truth, after: Truth): Proof[] {
 }
 
 function identityProof(before: Truth, after: Truth): Proof {
-  const owed = [...before.values()].filter((one) => excuse(one.group, one.resource)?.what !== 'object')
+  const owed = [...before.values()].filter(owes)
   const against = owed.flatMap((old) => {
     const now = after.get(keyOf(old))
     if (!now) return [`${keyOf(old)} is gone`]
     return now.uid === old.uid ? [] : [`${keyOf(old)} is another object of that name (UID ${now.uid}, was ${old.uid})`]
   })
   const kinds = new Set(owed.map((one) => `${one.resource}.${one.group}`)).size
-  return proof('every object is there with the same UID', `${owed.length} objects of ${kinds} kinds`, against)
+  const added = [...after.values()].filter((one) => owes(one) && !before.has(keyOf(one))).length
+  const evidence = `${owed.length} objects of ${kinds} kinds; ${added} were added meanwhile`
+  return proof('every object is there with the same UID', evidence, against)
 }
 
 function contentProof(before: Truth, after: Truth): Proof {
@@ -125,6 +127,8 @@ function proof(claim: string, evidence: string, against: string[]): Proof {
   return { claim, holds: against.length === 0, evidence, against }
 }
 
+/** Whether an object has to be the same one afterwards. */
+const owes = (one: ObjectTruth) => excuse(one.group, one.resource)?.what !== 'object'
 const isSecret = (one: ObjectTruth) => one.group === '' && one.resource === 'secrets'
 
 /** A table of talosctl: columns begin where their titles do. */

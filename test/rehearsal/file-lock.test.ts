@@ -1,4 +1,5 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -73,5 +74,16 @@ test('clusters that are made at the same time get networks of their own, and giv
   t.is(new Set(addresses).size, 3)
   for (const address of addresses) t.regex(address, /^127\.0\.\d+\.54$/)
   for (const network of networks) network.release()
-  t.true(machinePorts.includes(50000))
+})
+
+test('a network on which something listens already is passed over', async (t) => {
+  const first = await takeNetwork('one')
+  const host = first.address(54)
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen({ host, port: machinePorts[1] }, resolve))
+  t.teardown(() => void server.close())
+  first.release()
+  const second = await takeNetwork('two')
+  t.teardown(() => second.release())
+  t.not(second.address(54), host)
 })
