@@ -87,8 +87,7 @@ export function suspensionOrder(objects: readonly FluxObject[]): FluxObject[][] 
   return [...generations(ofRole('applier')), ofRole('release'), ofRole('source')].filter((group) => group.length > 0)
 }
 
-/** @internal for tests: what the API says, as a FluxObject */
-export function fluxObject(kind: FluxResource, object: KubernetesObject): FluxObject {
+function fluxObject(kind: FluxResource, object: KubernetesObject): FluxObject {
   const { name, namespace = '', generation, labels, annotations } = object.metadata
   const spec = (object.spec ?? {}) as { suspend?: boolean }
   const status = (object.status ?? {}) as {

@@ -6,7 +6,7 @@ import type { Migration, Undone } from '../migration/migration.ts'
 import { type FluxObject, type FluxRole, readFlux, requestAnnotation, servedFluxKinds } from './flux.ts'
 import { fluxUndoKind, fluxUndoSchema, unreadyBefore } from './suspend-flux.ts'
 
-export const requestUndoKind = 'reconcile-request'
+const requestUndoKind = 'reconcile-request'
 const requestUndoSchema = z.object({
   kind: z.literal(requestUndoKind),
   path: z.string(),
@@ -130,7 +130,7 @@ async function requestReconcile(migration: Migration, api: KubernetesApi, object
  * The annotations that we leave are the ones that we found. A controller does not look again because a request is taken
  * away.
  */
-export async function undoReconcileRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
+async function undoReconcileRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, requestedAt } = requestUndoSchema.parse(undo)
   if (!(await api.getOrNull(path))) return 'already'
   await annotate(api, path, requestedAt)

@@ -15,7 +15,7 @@ export const argoUndoKind = 'argocd-sync'
  * What the journal holds of an Application or ApplicationSet: where it is, and the whole of `spec.syncPolicy` as it
  * was.
  */
-export const argoUndoSchema = z.object({
+const argoUndoSchema = z.object({
   kind: z.literal(argoUndoKind),
   path: z.string(),
   syncPolicy: z.record(z.string(), z.json()).nullable(),

@@ -9,7 +9,7 @@ import { claimsOfTemplate } from './workloads.ts'
 export const cronJobUndoKind = 'cronjob-suspend'
 
 /** What the journal holds of a CronJob: where it is, and what `spec.suspend` was. */
-export const cronJobUndoSchema = z.object({
+const cronJobUndoSchema = z.object({
   kind: z.literal(cronJobUndoKind),
   path: z.string(),
   suspend: z.union([z.literal(false), z.null()]),

@@ -10,7 +10,7 @@ export const cordonUndoKind = 'cordon'
  * What the journal holds of a node that we cordoned. One that was cordoned before us has no such record, and stays
  * cordoned.
  */
-export const cordonUndoSchema = z.object({ kind: z.literal(cordonUndoKind), node: z.string() })
+const cordonUndoSchema = z.object({ kind: z.literal(cordonUndoKind), node: z.string() })
 
 /** Every Node of the cluster, Liqo's virtual ones included. */
 export async function listNodes(api: KubernetesApi): Promise<Node[]> {

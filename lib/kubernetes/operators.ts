@@ -71,7 +71,7 @@ export const operatorUndoKind = 'operator-pause'
  * What the journal holds of a custom resource: where it is, which field we set to what, and what it was (null: not
  * there).
  */
-export const operatorUndoSchema = z.object({
+const operatorUndoSchema = z.object({
   kind: z.literal(operatorUndoKind),
   path: z.string(),
   field: z.array(z.string()),

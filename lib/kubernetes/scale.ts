@@ -9,7 +9,7 @@ import { listScalable, type ScalableWorkload, type StatefulWorkload } from './wo
 export const scaleUndoKind = 'scale'
 
 /** What the journal holds of a workload: where it is, and how many replicas it had. */
-export const scaleUndoSchema = z.object({ kind: z.literal(scaleUndoKind), path: z.string(), replicas: z.number() })
+const scaleUndoSchema = z.object({ kind: z.literal(scaleUndoKind), path: z.string(), replicas: z.number() })
 
 const concurrency = 8
 

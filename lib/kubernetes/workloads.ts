@@ -21,8 +21,6 @@ const scalableKinds: readonly ScalableKind[] = [
   { kind: 'ReplicationController', apiVersion: 'v1', collection: 'replicationcontrollers' },
 ]
 
-export type StorageFate = 'local' | 'nfs'
-
 /** A workload with replicas, as it is now, and why it has to be quiet. */
 export interface ScalableWorkload {
   readonly kind: string
