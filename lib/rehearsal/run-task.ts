@@ -20,8 +20,23 @@ export interface TaskRun {
 const patienceMs = 30_000
 
 /**
+ * Runs the command that it is given, and kills its whole process group when its standard input ends, which it does when
+ * whoever started it is gone, by whatever signal. Signals are left to the command, whose end is awaited.
+ */
+const leash = `
+  const { spawn } = require('node:child_process')
+  const { constants } = require('node:os')
+  const [command, ...args] = process.argv.slice(1)
+  process.stdin.resume().on('end', () => process.kill(0, 'SIGKILL'))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => undefined)
+  const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  child.on('error', (error) => { console.error(error.message); process.exit(127) })
+  child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+`
+
+/**
  * Types `task NAME VARIABLE=VALUE…` as a user would, with the answer yes to its prompts, and waits for its end. It runs in
- * a process group of its own, so that it is interrupted once, by us, and leaves nothing behind when we are gone.
+ * a process group of its own, so that it is interrupted once, by us, and on a leash, so that it ends when we are gone.
  * @throws the signal's reason when it had aborted before
  * @returns its exit code; 128 and the signal's number when a signal ended it
  */
@@ -29,10 +44,11 @@ export async function runTask(args: readonly string[], run: TaskRun): Promise<nu
   run.signal?.throwIfAborted()
   const output = run.output === 'inherit' ? 'inherit' : 'pipe'
   const path = [dirname(run.task), run.environment.PATH].filter(Boolean).join(delimiter)
-  const child = spawn(run.task, ['--yes', '--exit-code', ...args], {
+  const command = [run.task, '--yes', '--exit-code', ...args]
+  const child = spawn(process.execPath, ['--eval', leash, '--', ...command], {
     cwd: projectFolder,
     env: { ...run.environment, PATH: path },
-    stdio: ['ignore', output, output],
+    stdio: ['pipe', output, output],
     detached: true,
   })
   if (child.pid !== undefined) run.onStart?.(child.pid)

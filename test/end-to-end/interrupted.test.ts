@@ -62,14 +62,16 @@ test('Ctrl-C in the middle of a rehearsal ends it with 130 and leaves no process
   )
 })
 
-test('a rehearsal that is killed takes its machines with it, and the next one removes its folder', async (t) => {
+test('a rehearsal that is killed takes its run and its machines with it, and the next one removes its folder', async (t) => {
   const { child, output, ended } = rehearse(t)
-  await until(() => output().includes('Bootstrap etcd and Kubernetes'), 'the bootstrap', 300)
+  await until(() => output().includes('== backup'), 'the backup', 300)
   const folder = folderOf(child.pid ?? 0)
+  const below = processesBelow(child.pid ?? 0).map((one) => one.pid)
   t.true(existsSync(folder), folder)
   child.kill('SIGKILL')
   await ended
-  await until(() => using(folder).length === 0, 'the end of its machines', 20)
+  const left = () => allProcesses().filter(({ pid }) => below.includes(pid))
+  await until(() => left().length === 0 && using(folder).length === 0, 'the end of its processes', 40)
   t.true(readdirSync(folder).includes('owner.json'))
   const next = makeWorkFolder(false)
   rmSync(next, { recursive: true })
