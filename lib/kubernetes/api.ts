@@ -237,23 +237,26 @@ export class KubernetesApi {
         )
       }
       request.on('error', (error) => reject(exchange.signal?.aborted ? error : new ConnectionError(this.server, error)))
-      request.end(exchange.body === undefined ? undefined : JSON.stringify(exchange.body))
+      request.end(options.body)
     })
   }
 
-  async #options(method: string, exchange: Exchange): Promise<https.RequestOptions> {
+  async #options(method: string, exchange: Exchange): Promise<https.RequestOptions & { body: string | undefined }> {
+    const body = exchange.body === undefined ? undefined : JSON.stringify(exchange.body)
     const options: https.RequestOptions = {
       method,
       headers: {
         Accept: exchange.accept ?? 'application/json',
         'User-Agent': 'talos-migrate',
-        ...(exchange.body === undefined ? {} : { 'Content-Type': exchange.contentType ?? 'application/json' }),
+        ...(body === undefined ? {} : { 'Content-Type': exchange.contentType ?? 'application/json' }),
+        // Of itself Node sends no length, and so no body, with DELETE.
+        ...(body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body) }),
       },
       ...(exchange.signal ? { signal: exchange.signal } : {}),
     }
     await this.#config.applyToHTTPSOptions(options)
     this.#agent ??= new https.Agent({ keepAlive: true, maxSockets: 32 })
-    return { ...options, agent: this.#agent }
+    return { ...options, agent: this.#agent, body }
   }
 }
 

@@ -1,0 +1,109 @@
+import { once } from 'node:events'
+import anyTest, { type TestFn } from 'ava'
+import {
+  ApiError,
+  ConnectionError,
+  KubernetesApi,
+  type KubernetesObject,
+  type WatchEvent,
+} from '../../lib/kubernetes/api.ts'
+import { OperatorError, RemoteError } from '../../lib/migration/errors.ts'
+import { type BareCluster, startBareCluster } from './bare-cluster.ts'
+
+const test = anyTest as TestFn<{ cluster: BareCluster; api: KubernetesApi }>
+const maps = '/api/v1/namespaces/default/configmaps'
+const configMap = (name: string, data: Record<string, string> = {}) => ({ metadata: { name }, data })
+
+test.before(async (t) => {
+  const cluster = await startBareCluster()
+  t.context = { cluster, api: cluster.api }
+})
+
+test.after.always((t) => t.context.cluster?.stop())
+
+test('a collection is read whole, however many pages it takes', async (t) => {
+  const { api } = t.context
+  for (let i = 0; i < 7; i++)
+    await api.create(maps, { ...configMap(`page-${i}`), metadata: { name: `page-${i}`, labels: { page: 'yes' } } })
+  const items = await api.list(maps, { limit: 2, labelSelector: 'page=yes' })
+  t.is(items.length, 7)
+})
+
+test('what is not there is null where that is asked for, and an ApiError with the reason elsewhere', async (t) => {
+  const { api } = t.context
+  t.is(await api.getOrNull(`${maps}/nowhere`), null)
+  const error = await t.throwsAsync(api.get(`${maps}/nowhere`), { instanceOf: ApiError })
+  t.is(error?.status, 404)
+  t.is(error?.reason, 'NotFound')
+})
+
+test('the options of a deletion reach the server', async (t) => {
+  const { api } = t.context
+  await api.create(maps, configMap('kept'))
+  const options = { preconditions: { uid: '00000000-0000-0000-0000-000000000000' } }
+  const error = await t.throwsAsync(api.remove(`${maps}/kept`, options), { instanceOf: ApiError })
+  t.is(error?.status, 409)
+  t.truthy(await api.getOrNull(`${maps}/kept`))
+})
+
+test('patches of all three kinds are sent as what they are', async (t) => {
+  const { api } = t.context
+  await api.create(maps, configMap('patched', { a: '1' }))
+  await api.mergePatch(`${maps}/patched`, { data: { b: '2' } })
+  await api.jsonPatch(`${maps}/patched`, [{ op: 'replace', path: '/data/a', value: '3' }])
+  const applied = await api.apply<KubernetesObject & { data: Record<string, string> }>(
+    `${maps}/patched`,
+    { apiVersion: 'v1', kind: 'ConfigMap', ...configMap('patched', { c: '4' }) },
+    'test',
+  )
+  t.deepEqual(applied.data, { a: '3', b: '2', c: '4' })
+})
+
+test('a watch gives every event whole, characters of several bytes included, and ends with its signal', async (t) => {
+  const { api } = t.context
+  const name = 'watched'
+  const stop = new AbortController()
+  const events: WatchEvent[] = []
+  const text = 'Überwachungsgerät 監視装置 '.repeat(20_000)
+  const seen = new EventTarget()
+  const arrived = once(seen as never, 'arrived')
+  const watching = api.watch(
+    maps,
+    { fieldSelector: `metadata.name=${name}` },
+    (event) => {
+      events.push(event)
+      seen.dispatchEvent(new Event('arrived'))
+    },
+    stop.signal,
+  )
+  await api.create(maps, configMap(name, { text }))
+  await arrived
+  stop.abort()
+  await watching
+  t.is((events[0]?.object.data as { text: string } | undefined)?.text, text)
+})
+
+test('a server that is not there is a remote error with a way out, not a bug', async (t) => {
+  const kubeconfig = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'x',
+    contexts: [{ name: 'x', context: { cluster: 'x', user: 'x' } }],
+    clusters: [{ name: 'x', cluster: { server: 'https://127.0.0.1:1' } }],
+    users: [{ name: 'x', user: {} }],
+  })
+  const error = await t.throwsAsync(KubernetesApi.fromString(kubeconfig).get('/version'), {
+    instanceOf: ConnectionError,
+  })
+  t.true(error instanceof RemoteError)
+  t.regex(error?.message ?? '', /127\.0\.0\.1:1 does not answer/)
+  t.regex(error?.next ?? '', /KUBECONFIG/)
+})
+
+test('a kubeconfig that is missing or none is an error for the operator', async (t) => {
+  await t.throwsAsync(KubernetesApi.fromFile('/nowhere/kubeconfig'), {
+    instanceOf: OperatorError,
+    message: /cannot be read/,
+  })
+  t.throws(() => KubernetesApi.fromString('this: [is not'), { instanceOf: OperatorError })
+})
