@@ -1,6 +1,7 @@
+import { readdirSync } from 'node:fs'
 import test from 'ava'
 import type { JournalRecord } from '../../lib/migration/journal.ts'
-import { killWhen, practise } from './on-practice-cluster.ts'
+import { killWhen, memoryFolder, practise } from './on-practice-cluster.ts'
 
 const begun = (records: JournalRecord[], what: RegExp) =>
   records.filter((one) => one.type === 'change' && what.test(one.what)).length
@@ -19,7 +20,8 @@ const points: { name: string; reached: (records: JournalRecord[]) => boolean }[]
 
 test('a run that is killed at five points goes on each time and ends as if it never had been', async (t) => {
   const practice = await practise(t)
-  const command = ['migrate:run', 'SCENARIO=A']
+  const memory = memoryFolder(t)
+  const command = ['migrate:run', 'SCENARIO=A', `MEMORY_DIR=${memory}`]
   for (const { name, reached } of points) {
     const running = practice.task(command)
     const pid = await Promise.race([killWhen(practice, reached), running.then(({ output }) => output)])
@@ -30,4 +32,5 @@ test('a run that is killed at five points goes on each time and ends as if it ne
   const last = await practice.task(command)
   t.is(last.exitCode, 0, last.output)
   await practice.prove()
+  t.deepEqual(readdirSync(memory), [], 'what the killed ones had decrypted in memory is gone')
 })

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
@@ -101,6 +101,13 @@ async function truthOf(cluster: PracticeCluster): Promise<Truth> {
   } finally {
     api.close()
   }
+}
+
+/** A folder of the test's own in memory, for MEMORY_DIR. */
+export function memoryFolder(t: ExecutionContext): string {
+  const folder = mkdtempSync('/dev/shm/end-to-end-')
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 /** What the current run's journal holds; nothing before there is one. */
