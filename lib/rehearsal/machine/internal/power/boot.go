@@ -44,8 +44,8 @@ type boot struct {
 	kubeconfig   string
 	revert       *time.Timer
 	unblocked    bool // the boot sequence waits for all services until etcd is bootstrapped
-	status       machineStatus
 	apid         *apid.Server
+	trust        net.Listener
 	parts        parts
 }
 
@@ -65,7 +65,7 @@ func (m *Machine) newBoot() (*boot, error) {
 // end leaves nothing of the boot behind but the disk.
 func (b *boot) end() {
 	b.mu.Lock()
-	server := b.apid
+	server, trust := b.apid, b.trust
 
 	if b.revert != nil {
 		b.revert.Stop()
@@ -77,6 +77,11 @@ func (b *boot) end() {
 	}
 
 	b.cancel()
+
+	// The next boot listens on the same port, and must find it free.
+	if trust != nil {
+		trust.Close() //nolint:errcheck
+	}
 
 	for _, place := range []**group{&b.parts.kubelet, &b.parts.controlPlane, &b.parts.etcd} {
 		b.part(place).stop()

@@ -1,19 +1,12 @@
 package power
 
 import (
-	"slices"
-
 	"github.com/siderolabs/talos/pkg/machinery/api/machine"
+	"github.com/siderolabs/talos/pkg/machinery/resources/runtime"
 
 	"talos-migrate.invalid/machine/internal/facts"
 	"talos-migrate.invalid/machine/internal/services"
 )
-
-// machineStatus is what MachineStatus events tell.
-type machineStatus struct {
-	stage string
-	unmet []string
-}
 
 var stageProto = map[string]machine.MachineStatusEvent_MachineStage{
 	facts.StageBooting:      machine.MachineStatusEvent_BOOTING,
@@ -25,35 +18,32 @@ var stageProto = map[string]machine.MachineStatusEvent_MachineStage{
 	facts.StageUpgrading:    machine.MachineStatusEvent_UPGRADING,
 }
 
-// publishStatus ends the boot stage when all services are up, and tells watchers what changed.
+// publishStatus ends the boot stage when all services are up.
 func (b *boot) publishStatus() {
 	unmet := b.unhealthy()
 
 	b.mu.Lock()
+	defer b.mu.Unlock()
 
 	if b.stage == facts.StageBooting && b.config != nil && (b.unblocked || (len(unmet) == 0 && b.parts.kubelet != nil)) {
 		b.stage = facts.StageRunning
 	}
+}
 
-	now := machineStatus{stage: b.stage, unmet: unmet}
-	changed := now.stage != b.status.stage || !slices.Equal(now.unmet, b.status.unmet)
-	b.status = now
-	b.mu.Unlock()
-
-	if !changed {
-		return
-	}
-
+// MachineStatusChanged tells watchers of events what the MachineStatus resource has become, as Talos does. Whoever waits for
+// the end of a reboot waits for the event that says running and ready, which comes with the Node and the static pods.
+func (m *Machine) MachineStatusChanged(status runtime.MachineStatusSpec) {
 	event := &machine.MachineStatusEvent{
-		Stage:  stageProto[now.stage],
-		Status: &machine.MachineStatusEvent_MachineStatus{Ready: len(unmet) == 0},
+		Stage:  stageProto[status.Stage.String()],
+		Status: &machine.MachineStatusEvent_MachineStatus{Ready: status.Status.Ready},
 	}
 
-	if len(unmet) > 0 {
-		event.Status.UnmetConditions = []*machine.MachineStatusEvent_MachineStatus_UnmetCondition{{Name: "services", Reason: reason(unmet)}}
+	for _, unmet := range status.Status.UnmetConditions {
+		event.Status.UnmetConditions = append(event.Status.UnmetConditions,
+			&machine.MachineStatusEvent_MachineStatus_UnmetCondition{Name: unmet.Name, Reason: unmet.Reason})
 	}
 
-	b.bus.Publish("", event)
+	m.current().bus.Publish("", event)
 }
 
 func (b *boot) unhealthy() []string {
@@ -66,18 +56,4 @@ func (b *boot) unhealthy() []string {
 	}
 
 	return unmet
-}
-
-func reason(ids []string) string {
-	text := ""
-
-	for index, id := range ids {
-		if index > 0 {
-			text += ", "
-		}
-
-		text += id + " not healthy"
-	}
-
-	return text
 }

@@ -32,6 +32,10 @@ func (b *boot) serveTrust() error {
 	base := serving.GetConfigForClient
 	serving.GetConfigForClient = withoutClientCertificate(base)
 
+	b.mu.Lock()
+	b.trust = listener
+	b.mu.Unlock()
+
 	go trustd.Serve(b.ctx, listener, serving, b.getConfig)
 
 	b.machine.cable.Open(constants.TrustdPort)
