@@ -4,6 +4,7 @@ import { type Console, createConsole } from './console.ts'
 import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
+import { verifyScenario } from './phases.ts'
 import { createRun, currentRun } from './run-folder.ts'
 
 /** A place in the chain where the operator has something to do; `tell` says what. */
@@ -32,6 +33,7 @@ export async function runChain(
     const flags = parseFlags(surroundings.args)
     console = surroundings.console ?? createConsole(flags)
     const settings = loadSettings(surroundings.environment)
+    verifyScenario(settings)
     if (flags['dry-run']) return await runLinks(links, settings, console, surroundings)
     const lock = takeLock(settings, name, surroundings.clock.now)
     try {

@@ -11,7 +11,7 @@ import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
-import { type Phase, phaseNamed, phases } from './phases.ts'
+import { type Phase, phaseNamed, phases, verifyScenario } from './phases.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
 
 type Body = (migration: Migration) => Promise<void>
@@ -140,7 +140,8 @@ class PhaseRun {
   }
 
   #verifyOrder(journal: Journal): void {
-    const { name, after } = this.#phase
+    const { name, changes, after } = this.#phase
+    if (changes !== null && name !== 'backup') verifyScenario(this.#settings)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
     // A snapshot named by the operator stands in for all that comes before the new machine.
     if (name === 'provision' && this.#settings.snapshotFile !== undefined) return

@@ -1,3 +1,6 @@
+import type { Settings } from '../settings.ts'
+import { OperatorError } from './errors.ts'
+
 /** One phase of the evening: a script of the same name, and a task `migrate:NAME`. */
 export interface Phase {
   readonly name: string
@@ -69,4 +72,17 @@ const anyTime: readonly Phase[] = [
 
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
+}
+
+/**
+ * Before anything but a backup is made.
+ * @throws OperatorError with exit code 2 for a scenario whose chain does not exist yet: half a scenario is worse than none
+ */
+export function verifyScenario({ scenario }: Settings): void {
+  if (scenario === 'A') return
+  throw new OperatorError(`Scenario ${scenario} is not built yet.`, {
+    means: 'Its phases would leave the cluster half-way. Nothing was changed.',
+    next: 'A backup can be made all the same (task migrate:backup). What can be migrated is SCENARIO=A: new hardware, same address.',
+    exitCode: 2,
+  })
 }

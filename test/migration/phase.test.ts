@@ -178,3 +178,11 @@ test('a run of another scenario in the same folder is refused', async (t) => {
   t.is(code, 2)
   t.regex(lines.join('\n'), /SCENARIO=A, not of/)
 })
+
+test('a scenario that is not built yet is refused before the cluster is touched, and can be backed up all the same', async (t) => {
+  const folder = newFolder()
+  t.is((await runIn(folder, 'backup', nothing, [], { SCENARIO: 'C' })).code, 0)
+  const { code, lines } = await runIn(folder, 'drain', async () => t.fail(), [], { SCENARIO: 'C' })
+  t.is(code, 2)
+  t.regex(lines.join('\n'), /Scenario C is not built yet/)
+})
