@@ -19,6 +19,7 @@ let console = createConsole({ json: args.includes('--json') })
 try {
   const flags = parseFlags(args, { scenario: 'string', keep: 'boolean' })
   console = createConsole(flags)
+  if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
   if (scenario !== 'A') throw notYet(scenario)
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
@@ -40,6 +41,15 @@ async function rehearse(console: Console, keep: boolean, flags: string[]): Promi
   console.info('')
   console.info(`Scenario A was rehearsed in ${seconds} s. ${outcome}`)
   return holds ? 0 : 1
+}
+
+function explain(console: Console): never {
+  console.info('npm run rehearse -- [--scenario A] [--keep] [--json] [--quiet] [--verbose]')
+  console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
+  console.info(
+    '--keep leaves its folder behind: backup, journal, logs of the machines. Nothing outside of it is changed.',
+  )
+  process.exit(0)
 }
 
 function notYet(scenario: string): OperatorError {
