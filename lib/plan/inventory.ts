@@ -1,6 +1,8 @@
+import pMap from 'p-map'
 import { readArgoCd, servedArgoKinds } from '../gitops/argocd.ts'
 import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
-import type { KubernetesApi } from '../kubernetes/api.ts'
+import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
+import { discover } from '../kubernetes/discovery.ts'
 import { type DrainOutlook, lookAhead } from '../kubernetes/drain.ts'
 import type { Node } from '../kubernetes/kinds.ts'
 import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
@@ -80,11 +82,21 @@ function describeNode(node: Node): string {
 }
 
 /**
- * The API server counts for itself: no object has to be read. Source:
- * https://kubernetes.io/docs/reference/instrumentation/metrics/
+ * Asks for one object of each resource; how many more there are, the API server says by itself. What cannot be read counts as none.
+ * Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/ (remainingItemCount)
  */
-async function countObjects(api: KubernetesApi): Promise<number> {
-  const metrics = (await api.raw('/metrics')).toString('utf8')
-  const counts = metrics.matchAll(/^(?:apiserver_storage_objects|apiserver_resource_objects)\{[^}]*\} (\S+)$/gm)
-  return [...counts].reduce((sum, found) => sum + Math.max(0, Number(found[1])), 0)
+export async function countObjects(api: KubernetesApi): Promise<number> {
+  const { resources } = await discover(api)
+  const counts = await pMap(resources, ({ path }) => countOf(api, path), { concurrency: 16 })
+  return counts.reduce((sum, count) => sum + count, 0)
+}
+
+async function countOf(api: KubernetesApi, path: string): Promise<number> {
+  try {
+    const list = await api.get<{ items?: unknown[]; metadata?: { remainingItemCount?: number } }>(path, { limit: 1 })
+    return (list.items?.length ?? 0) + (list.metadata?.remainingItemCount ?? 0)
+  } catch (error) {
+    if (error instanceof ApiError) return 0
+    throw error
+  }
 }
