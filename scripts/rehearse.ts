@@ -3,6 +3,7 @@ import { parseFlags } from '../lib/migration/command-line.ts'
 import { type Console, createConsole } from '../lib/migration/console.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
+import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
 import { rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 
 const args = process.argv.slice(2)
@@ -17,13 +18,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 let console = createConsole({ json: args.includes('--json') })
 try {
-  const flags = parseFlags(args, { scenario: 'string', keep: 'boolean' })
+  const flags = parseFlags(args, { scenario: 'string', keep: 'boolean', 'by-hand': 'boolean' })
   console = createConsole(flags)
   if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
   if (scenario !== 'A') throw notYet(scenario)
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
-  process.exitCode = await rehearse(console, flags.keep === true, passedOn)
+  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal })
+  else process.exitCode = await rehearse(console, flags.keep === true, passedOn)
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
@@ -44,10 +46,13 @@ async function rehearse(console: Console, keep: boolean, flags: string[]): Promi
 }
 
 function explain(console: Console): never {
-  console.info('npm run rehearse -- [--scenario A] [--keep] [--json] [--quiet] [--verbose]')
+  console.info('npm run rehearse -- [--scenario A] [--keep] [--by-hand] [--json] [--quiet] [--verbose]')
   console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
   console.info(
     '--keep leaves its folder behind: backup, journal, logs of the machines. Nothing outside of it is changed.',
+  )
+  console.info(
+    '--by-hand leaves the migrating to you: it says what to export, and swaps the hardware when you have shut down.',
   )
   process.exit(0)
 }

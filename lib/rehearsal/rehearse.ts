@@ -138,7 +138,7 @@ function journalOf(cluster: PracticeCluster): string {
 }
 
 /** Shows each part of the rehearsal's own work as the phases show theirs, and leaves it at once when the signal aborts. */
-function steps(console: Console, signal: AbortSignal): Step {
+export function steps(console: Console, signal: AbortSignal): Step {
   return async (title, work) => {
     signal.throwIfAborted()
     const began = Date.now()

@@ -1,0 +1,69 @@
+import { dirname } from 'node:path'
+import type { Console } from '../migration/console.ts'
+import { startAdversaries } from './adversaries.ts'
+import { ensureBinaries } from './binaries.ts'
+import { swapWhenAsked } from './operator.ts'
+import { PracticeCluster } from './practice-cluster.ts'
+import { steps } from './rehearse.ts'
+
+export interface PractiseOptions {
+  console: Console
+  /** Aborted: the cluster is taken away. */
+  signal: AbortSignal
+}
+
+/**
+ * Sets a practice cluster up and leaves the migrating to the operator: says what to export, swaps the hardware when a run has
+ * proven the old machine off, and takes everything away when the signal aborts.
+ * @throws OperatorError when the cluster does not come up
+ */
+export async function practiseByHand({ console, signal }: PractiseOptions): Promise<void> {
+  const step = steps(console, signal)
+  const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
+  const cluster = await PracticeCluster.create({ binaries, step, keep: false, signal })
+  try {
+    await cluster.start()
+    const adversaries = startAdversaries(cluster.homelab.kubeconfig)
+    try {
+      tell(cluster, console)
+      const replacement = await swapWhenAsked(cluster, { signal })
+      if (replacement)
+        console.info(`The hardware was swapped: ${replacement.hardware.name} is on at ${cluster.address}.`)
+      await aborted(signal)
+    } finally {
+      await adversaries.stop()
+    }
+  } finally {
+    await cluster.destroy()
+  }
+}
+
+function tell(cluster: PracticeCluster, console: Console): void {
+  const { homelab, binaries, address } = cluster
+  const { CLUSTER, ENV_DIR } = cluster.environment
+  console.info('')
+  console.info(`The practice cluster runs at ${address}. In another terminal, in the folder of talos-migrate:`)
+  console.info('')
+  console.info(`  export CLUSTER=${CLUSTER} ENV_DIR=${ENV_DIR} PATH="$PATH:${dirname(binaries.task)}"`)
+  console.info('  task migrate:plan migrate:preflight')
+  console.info('  task migrate:backup migrate:drain migrate:shutdown    (the hardware is swapped when it is off)')
+  console.info('  task migrate:provision migrate:resume migrate:verify')
+  console.info('')
+  console.info('And to look around:')
+  console.info(`  ${binaries.talosctl} --talosconfig ${homelab.talosconfig} get members`)
+  console.info(`  kubectl --kubeconfig ${homelab.kubeconfig} get pods -A`)
+  console.info('')
+  console.info('Ctrl-C here takes it all away.')
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  // A signal alone does not keep the process.
+  const alive = setInterval(() => undefined, 60_000)
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      clearInterval(alive)
+      resolve()
+    })
+  })
+}
