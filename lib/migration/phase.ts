@@ -223,7 +223,8 @@ class PhaseRun {
   #sayNext(): void {
     // Within a chain the next phase comes by itself.
     if (this.#surroundings.locked) return
-    const next = phases[phases.findIndex((other) => other.name === this.#phase.name) + 1]
+    const place = phases.indexOf(this.#phase)
+    const next = place < 0 ? undefined : phases[place + 1]
     if (this.#dryRun) this.#console.info(`Nothing was changed. To do it: task migrate:${this.#phase.name}`)
     else if (next) this.#console.info(`Next: task migrate:${next.name}`)
   }
