@@ -151,3 +151,24 @@ test('gen-config never overwrites, and never makes a second secrets bundle for a
   t.not(again.code, 0)
   t.regex(again.output, /is not overwritten/)
 })
+
+test('bootstrap is refused where etcd runs, and done where it does not, without asking an etcd that cannot answer', async (t) => {
+  const folder = newFolder()
+  const talosctl = join(folder, 'talosctl')
+  const answering = (state: string) => {
+    writeFileSync(
+      talosctl,
+      `#!/bin/sh\ncase "$*" in *"service etcd"*) echo "STATE    ${state}";; *) echo "called: $*";; esac\n`,
+      { mode: 0o755 },
+    )
+    return run(['--exit-code', '--yes', 'talos:bootstrap', `TALOSCTL=${talosctl}`])
+  }
+  const running = await answering('Running')
+  t.not(running.code, 0)
+  t.regex(running.output, /runs already: nothing is bootstrapped/)
+  t.notRegex(running.output, /called/)
+  const preparing = await answering('Preparing')
+  t.is(preparing.code, 0, preparing.output)
+  t.regex(preparing.output, /called: .* bootstrap$/m)
+  t.notRegex(preparing.output, /etcd members/)
+})
