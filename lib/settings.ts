@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -49,7 +49,7 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
-  CONTROLPLANE_CONFIG: path.default('./configs/controlplane.yaml'),
+  CONTROLPLANE_CONFIG: path.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
@@ -197,7 +197,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
-    controlplaneConfig: at(v.CONTROLPLANE_CONFIG),
+    controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
@@ -215,6 +215,12 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     apiTimeout: v.API_TIMEOUT,
     convergeTimeout: v.CONVERGE_TIMEOUT,
   }
+}
+
+/** Homelabs keep it in one of two places; the one for the node wins. */
+function usualControlplaneConfig(homelabDir: string): string {
+  const forNode = './configs/nodes/controlplane.yaml'
+  return existsSync(resolve(homelabDir, forNode)) ? forNode : './configs/controlplane.yaml'
 }
 
 function expandHome(file: string): string {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { OperatorError } from '../lib/migration/errors.ts'
@@ -48,6 +48,16 @@ test('paths are absolute, relative to HOMELAB_DIR', (t) => {
   const settings = loadSettings({ CLUSTER: 'small', ENV_DIR, HOMELAB_DIR: '/homelab', TALOSCONFIG: 'configs/other' })
   t.is(settings.talosconfig, '/homelab/configs/other')
   t.is(settings.backupDir, '/homelab/backup')
+})
+
+test('the control plane config is looked for where homelabs keep it', (t) => {
+  const ENV_DIR = folderWith({ 'small.env': complete })
+  const homelab = temporaryFolder('homelab')
+  const found = () => loadSettings({ CLUSTER: 'small', ENV_DIR, HOMELAB_DIR: homelab }).controlplaneConfig
+  t.is(found(), join(homelab, 'configs/controlplane.yaml'))
+  mkdirSync(join(homelab, 'configs/nodes'), { recursive: true })
+  writeFileSync(join(homelab, 'configs/nodes/controlplane.yaml'), '')
+  t.is(found(), join(homelab, 'configs/nodes/controlplane.yaml'))
 })
 
 test('all mistakes are reported at once, each with the variable, the value and what is expected', (t) => {
