@@ -49,7 +49,12 @@ const kubernetes = {
 const etcd = { version: '3.6.4' } as const
 const task = { version: '3.54.0' } as const
 
+/** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
+const talos = { version: '1.11.1', sha: '8e85c836' } as const
+
 const stripped = ['-s', '-w']
+// What `talosctl version` says of client and machine alike; a build from a module knows the tag, and not the commit.
+const talosFlags = [...stripped, `-X github.com/siderolabs/talos/pkg/machinery/gendata.VersionSHA=${talos.sha}`]
 
 /** The pinned programs of the given names, in the catalogue's order. For the practice machine its sources are read. */
 export function catalogue(names: readonly BinaryName[] = binaryNames, root = projectFolder): Tool[] {
@@ -138,12 +143,12 @@ function kwokTool(folder: string): Tool {
 function talosctlTool(folder: string): Tool {
   return {
     name: 'talosctl',
-    version: '1.11.1',
+    version: talos.version,
     setting: 'TALOSCTL',
     foreign: true,
     versionArguments: ['version', '--client', '--short'],
     versionPattern: /^Talos v(\S+)/m,
-    source: { kind: 'go', folder, package: 'github.com/siderolabs/talos/cmd/talosctl', ldflags: stripped },
+    source: { kind: 'go', folder, package: 'github.com/siderolabs/talos/cmd/talosctl', ldflags: talosFlags },
   }
 }
 
@@ -156,7 +161,7 @@ function practiceMachineTool(folder: string): Tool {
     foreign: false,
     versionArguments: ['--version'],
     versionPattern: /^practice-machine (\S+)/m,
-    source: { kind: 'go', folder, package: '.', ldflags: [...stripped, `-X main.version=${version}`] },
+    source: { kind: 'go', folder, package: '.', ldflags: [...talosFlags, `-X main.version=${version}`] },
   }
 }
 
