@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { z } from 'zod'
 import { talosconfigOfRole, talosconfigOfStranger } from './credentials.ts'
 import { resourcesIn } from './resources.ts'
 import { eventually, mirrorPods, openRunning, withApi } from './running.ts'
-import { isInMaintenance, isReal, openReal, run, type Target } from './target.ts'
+import { isInMaintenance, isReal, openReal, type PracticeTarget, run, type Target } from './target.ts'
 
 const target: Target = isReal ? await openReal() : await openRunning()
 const check = !isReal || !(await isInMaintenance(target)) ? test.serial : test.serial.skip
@@ -42,6 +42,17 @@ check('health names the nodes that it does not find', async (t) => {
   const answer = await target.talosctl('health', '--server=false', '--wait-timeout', '3s', ...nodes)
   t.not(answer.exitCode, 0)
   t.regex(answer.text, /192\.0\.2\.7|deadline/)
+})
+
+changing('a directory is copied with all that is below it, into one that is there already', async (t) => {
+  const volume = join((target as PracticeTarget).cluster.old.disk, 'EPHEMERAL/local-path-provisioner/pvc-1/below')
+  mkdirSync(volume, { recursive: true })
+  writeFileSync(join(volume, 'file'), 'what is in it')
+  const into = join(target.folder, 'copied')
+  mkdirSync(into)
+  const answer = await target.talosctl('copy', '/var/local-path-provisioner', into)
+  t.is(answer.exitCode, 0, answer.text)
+  t.is(readFileSync(join(into, 'pvc-1/below/file'), 'utf8'), 'what is in it')
 })
 
 check('members lists the machine with its type and address', async (t) => {

@@ -136,6 +136,11 @@ func pack(root string, to io.Writer) error {
 			return err
 		}
 
+		// A directory stands for what is in it: talosctl has made the one that it copies into.
+		if path == root && entry.IsDir() {
+			return nil
+		}
+
 		return packOne(archive, root, path, entry)
 	})
 
@@ -165,7 +170,7 @@ func packOne(archive *tar.Writer, root, path string, entry fs.DirEntry) error {
 		return err
 	}
 
-	if header.Name == "." && !entry.IsDir() {
+	if header.Name == "." {
 		header.Name = filepath.Base(path)
 	}
 
