@@ -133,6 +133,20 @@ test('the Secret that is opened is the one that was stored', async (t) => {
   })
 })
 
+test('what a wrong key makes of a value is not taken for an object because its first byte looks like one', (t) => {
+  const key = randomBytes(32)
+  const iv = randomBytes(16)
+  for (const plain of ['{\x11\xc5 is no JSON', '{', '["a list"]']) {
+    const cipher = createCipheriv('aes-256-cbc', key, iv)
+    const parts = [Buffer.from('k8s:enc:aescbc:v1:key1:'), iv, cipher.update(plain, 'latin1'), cipher.final()]
+    t.is(decrypt(Buffer.concat(parts), { aescbc: key }), null, plain)
+  }
+  const cipher = createCipheriv('aes-256-cbc', key, iv)
+  const object = '{"kind":"Secret"}'
+  const sealed = Buffer.concat([Buffer.from('k8s:enc:aescbc:v1:key1:'), iv, cipher.update(object), cipher.final()])
+  t.is(decrypt(sealed, { aescbc: key })?.toString(), object)
+})
+
 test('aescbc is opened too, and a wrong key never looks right', (t) => {
   const key = randomBytes(32)
   const iv = randomBytes(16)

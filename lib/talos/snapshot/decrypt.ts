@@ -41,7 +41,17 @@ export function decrypt(value: Buffer, keys: EncryptionKeys): Buffer | null {
 }
 
 function looksLikeObject(plain: Buffer): boolean {
-  return plain.subarray(0, 4).equals(protobufMagic) || plain[0] === 0x7b
+  return plain.subarray(0, 4).equals(protobufMagic) || (plain[0] === 0x7b && isJson(plain))
+}
+
+// The brace alone is too little: with valid padding before it, one wrong key in 65,536 would pass.
+function isJson(plain: Buffer): boolean {
+  try {
+    JSON.parse(plain.toString('utf8'))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** `k8s:enc:secretbox:v1:key2:` has five colons before the sealed bytes. */
