@@ -12,7 +12,7 @@ export interface Keys {
 /** A folder that is removed after the test. */
 export async function scratchFolder(t: ExecutionContext<unknown>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'backup-test-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
   return folder
 }
 

@@ -106,7 +106,7 @@ async function truthOf(cluster: PracticeCluster): Promise<Truth> {
 /** A folder of the test's own in memory, for MEMORY_DIR. */
 export function memoryFolder(t: ExecutionContext): string {
   const folder = mkdtempSync('/dev/shm/end-to-end-')
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return folder
 }
 

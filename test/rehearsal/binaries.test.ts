@@ -14,7 +14,7 @@ const program = join(dirname(fileURLToPath(import.meta.url)), 'programs', 'ensur
 
 function open(t: ExecutionContext, options: Parameters<typeof workshop>[0] = {}): Workshop {
   const shop = workshop(options)
-  t.teardown(() => rmSync(shop.folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(shop.folder, { recursive: true, force: true, maxRetries: 10 }))
   return shop
 }
 

@@ -8,7 +8,7 @@ import { tryLock, waitForLock } from '../../lib/rehearsal/file-lock.ts'
 
 function newPath(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'lock-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return join(folder, 'the.lock')
 }
 

@@ -35,7 +35,7 @@ test('a flag that nobody knows ends with exit code 2', async (t) => {
 
 test('a phase that was interrupted and taken up again counts with all of its time and its last result', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'journal-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   const path = join(folder, 'journal.jsonl')
   const journal = Journal.open(path, () => new Date(0))
   journal.append({ type: 'phase', phase: 'backup', state: 'begin' })

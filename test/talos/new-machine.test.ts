@@ -40,7 +40,7 @@ async function inProvision(body: (migration: Migration, talosctl: Talosctl, fake
     })
   } finally {
     await fake.remove()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

@@ -89,7 +89,7 @@ export async function openReal(): Promise<Target> {
     : (await ensureBinaries({ progress: silent })).talosctl
   // Credentials and snapshots of a real cluster go to memory only.
   const folder = mkdtempSync('/dev/shm/talos-contract-')
-  const remove = () => rmSync(folder, { recursive: true, force: true })
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   // AVA runs no hooks when all tests of a file are skipped.
   process.once('exit', remove)
   return targetOf({

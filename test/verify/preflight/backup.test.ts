@@ -13,7 +13,7 @@ async function findings(
   more: (folder: string) => Record<string, string> = () => ({}),
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'preflight-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   mkdirSync(join(folder, 'backup'))
   const identity = await generateX25519Identity()
   writeFileSync(join(folder, 'identity'), `# created today\n${identity}\n`)
