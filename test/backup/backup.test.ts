@@ -154,7 +154,7 @@ async function isTakenAnewWhenAskedAgain(t: ExecutionContext, { cluster, task }:
   const { exitCode, output } = await task(['migrate:backup'])
   t.is(exitCode, 0, output)
   t.is((await readdir(cluster.homelab.backupDir)).length, 2)
-  await rm(first, { recursive: true, force: true, maxRetries: 10 })
+  await rm(first, { recursive: true, maxRetries: 10 })
 }
 
 async function findsTheBrokenFile(t: ExecutionContext, { cluster }: Practice): Promise<void> {

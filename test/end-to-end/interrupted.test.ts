@@ -74,6 +74,6 @@ test('a rehearsal that is killed takes its run and its machines with it, and the
   await until(() => left().length === 0 && using(folder).length === 0, 'the end of its processes', 40)
   t.true(readdirSync(folder).includes('owner.json'))
   const next = makeWorkFolder(false)
-  rmSync(next, { recursive: true, force: true, maxRetries: 10 })
+  rmSync(next, { recursive: true, maxRetries: 10 })
   t.false(existsSync(folder))
 })

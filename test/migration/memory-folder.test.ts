@@ -14,7 +14,7 @@ async function inMemory(use: (memoryDir: string) => Promise<void>): Promise<void
   try {
     await use(memoryDir)
   } finally {
-    await rm(memoryDir, { recursive: true, force: true, maxRetries: 10 })
+    await rm(memoryDir, { recursive: true, maxRetries: 10 })
   }
 }
 
@@ -54,7 +54,7 @@ onLinux('a folder on a disk is refused, and nothing is written there', async (t)
     t.log(`${tmpdir()} is in memory on this machine`)
     await t.throwsAsync(assertInMemory('/'), { instanceOf: OperatorError })
   }
-  await rm(memoryDir, { recursive: true, force: true, maxRetries: 10 })
+  await rm(memoryDir, { recursive: true, maxRetries: 10 })
 })
 
 test('a folder that is not there is refused by name', async (t) => {

@@ -58,6 +58,6 @@ export async function fakeTalosctl(): Promise<FakeTalosctl & { remove(): Promise
     become: (state) => writeFile(join(folder, 'state'), `${state}\n`),
     calls: async () => (await readFile(join(folder, 'calls'), 'utf8').catch(() => '')).split('\n').filter(Boolean),
     applied: () => readFile(join(folder, 'applied'), 'utf8').catch(() => null),
-    remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
+    remove: () => rm(folder, { recursive: true, maxRetries: 10 }),
   }
 }

@@ -40,7 +40,7 @@ async function inProvision(body: (migration: Migration, talosctl: Talosctl, fake
     })
   } finally {
     await fake.remove()
-    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   }
 }
 

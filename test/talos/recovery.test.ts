@@ -22,7 +22,7 @@ async function inProvision(
     const { code, lines } = await runIn(folder, 'provision', run, [], { SNAPSHOT: snapshot(folder) })
     if (code !== 0) throw new Error(lines.join('\n'))
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   }
 }
 

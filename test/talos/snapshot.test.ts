@@ -18,7 +18,7 @@ async function inFolder(use: (folder: string, snapshot: Buffer) => Promise<void>
     // Of a real etcd 3.6 under a real API server 1.34 with two made up Secrets; the service account's name says so.
     await use(folder, gunzipSync(await readFile(fixture('cluster.snapshot.gz'))))
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   }
 }
 

@@ -28,7 +28,7 @@ async function withTalosctl(
     await writeFile(talosconfig, 'context: x\n')
     await use({ talosctl, talosVersion: 'v1.11.1', talosconfig }, folder)
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   }
 }
 
