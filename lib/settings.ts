@@ -29,7 +29,12 @@ const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such a
 const recipient = z
   .string()
   .transform((list) => list.split(/[\s,]+/).filter((word) => word !== ''))
-  .pipe(z.array(z.string().startsWith('age1', 'age recipients, each beginning with age1')))
+  .pipe(
+    z.array(
+      z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
+    ),
+  )
+const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
  * Every variable there is, with its default. What is documented in env/example.env is held against this list by a test.
@@ -53,9 +58,13 @@ export const variables = {
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
+  BACKUP_KEEP: count.optional(),
+  BACKUP_COPY_TO: path.optional(),
+  BACKUP_EXCUSE: words.default([]),
   MEMORY_DIR: path.default('/dev/shm'),
   SNAPSHOT: path.optional(),
   TALOSCTL: path.optional(),
+  ETCDUTL: path.optional(),
   AGE_RECIPIENTS: recipient.default([]),
   AGE_IDENTITY_FILE: path.optional(),
   STATEFUL_NAMESPACES: words.default([]),
@@ -66,6 +75,8 @@ export const variables = {
   MACHINE_TIMEOUT: seconds.default(7200),
   API_TIMEOUT: seconds.default(600),
   CONVERGE_TIMEOUT: seconds.default(1800),
+  VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
+  VELERO_TIMEOUT: seconds.default(7200),
 } as const
 
 const schema = z.object(variables)
@@ -91,9 +102,16 @@ export interface Settings {
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   readonly backupDir: string
+  /** How many whole backups of the cluster are kept; undefined: all. */
+  readonly backupKeep: number | undefined
+  /** A folder, or s3://BUCKET/PREFIX. */
+  readonly backupCopyTo: string | undefined
+  /** RESOURCE.GROUP, or *.GROUP: what may be missing from a backup. */
+  readonly backupExcuse: readonly string[]
   readonly memoryDir: string
   readonly snapshotFile: string | undefined
   readonly talosctl: string | undefined
+  readonly etcdutl: string | undefined
   readonly ageRecipients: readonly string[]
   readonly ageIdentityFile: string | undefined
   readonly statefulNamespaces: readonly string[]
@@ -104,6 +122,8 @@ export interface Settings {
   readonly machineTimeout: number
   readonly apiTimeout: number
   readonly convergeTimeout: number
+  readonly velero: 'auto' | 'off'
+  readonly veleroTimeout: number
 }
 
 /**
@@ -201,9 +221,13 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
+    backupKeep: v.BACKUP_KEEP,
+    backupCopyTo: v.BACKUP_COPY_TO?.startsWith('s3://') ? v.BACKUP_COPY_TO : optional(v.BACKUP_COPY_TO),
+    backupExcuse: v.BACKUP_EXCUSE,
     memoryDir: at(v.MEMORY_DIR),
     snapshotFile: optional(v.SNAPSHOT),
     talosctl: optional(v.TALOSCTL),
+    etcdutl: optional(v.ETCDUTL),
     ageRecipients: v.AGE_RECIPIENTS,
     ageIdentityFile: optional(v.AGE_IDENTITY_FILE),
     statefulNamespaces: v.STATEFUL_NAMESPACES,
@@ -214,6 +238,8 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     machineTimeout: v.MACHINE_TIMEOUT,
     apiTimeout: v.API_TIMEOUT,
     convergeTimeout: v.CONVERGE_TIMEOUT,
+    velero: v.VELERO,
+    veleroTimeout: v.VELERO_TIMEOUT,
   }
 }
 
