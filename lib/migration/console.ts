@@ -27,7 +27,7 @@ export interface ConsoleOptions {
   json?: boolean
   quiet?: boolean
   verbose?: boolean
-  out?: NodeJS.WritableStream & { isTTY?: boolean }
+  out?: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
   environment?: Record<string, string | undefined>
 }
 
@@ -41,7 +41,9 @@ export function createConsole(options: ConsoleOptions = {}): Console {
     verbose: options.verbose ?? false,
     colour: Boolean(out.isTTY) && !environment.NO_COLOR && environment.TERM !== 'dumb',
   })
-  const live = Boolean(out.isTTY) && !environment.CI && environment.TERM !== 'dumb' && !options.quiet
+  // A terminal that does not tell its width has 0 columns, in which a live line would be infinitely high.
+  const live =
+    Boolean(out.isTTY) && out.columns !== 0 && !environment.CI && environment.TERM !== 'dumb' && !options.quiet
   return live ? createSpinnerConsole(out, plain) : plain
 }
 

@@ -35,10 +35,11 @@ export function terminalPrompt(
 
 /** A line whose characters are not shown, as with a password of sudo. */
 function askUnseen(question: string, input: Terminal, output: NodeJS.WritableStream): Promise<string> {
-  output.write(`${question}: `)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   // In this mode the terminal echoes nothing itself, and what readline would show goes nowhere.
   const lines = createInterface({ input, output: nowhere, terminal: true, historySize: 0 })
+  // Only now, when nothing is echoed any more, may it be answered.
+  output.write(`${question}: `)
   return new Promise((resolve, reject) => {
     lines.once('SIGINT', () => reject(new Interrupted(question)))
     lines.once('line', resolve)

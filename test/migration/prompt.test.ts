@@ -6,8 +6,8 @@ import { atTerminal } from '../at-terminal.ts'
 const program = fileURLToPath(new URL('programs/ask.ts', import.meta.url))
 const command = [process.execPath, '--import=tsx', program]
 
-test('a secret is asked for once, and what is typed is never on the screen', (t) => {
-  const { status, screen } = atTerminal(command, [
+test('a secret is asked for once, and what is typed is never on the screen', async (t) => {
+  const { status, screen } = await atTerminal(command, [
     ['One:', 'hunter2-secret\r'],
     ['Two:', 'other-secret\r'],
   ])
@@ -16,8 +16,18 @@ test('a secret is asked for once, and what is typed is never on the screen', (t)
   t.notRegex(screen, /hunter2|other-secret/)
 })
 
-test('Ctrl-C at the question ends the program, as anywhere else', (t) => {
-  const { status, screen } = atTerminal(command, [['One:', '\u0003']])
+test('the question is not there before the terminal has stopped to show what is typed', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const { screen } = await atTerminal(command, [
+      ['One:', 'hunter2-secret\r'],
+      ['Two:', 'other-secret\r'],
+    ])
+    t.notRegex(screen, /hunter2|other-secret/)
+  }
+})
+
+test('Ctrl-C at the question ends the program, as anywhere else', async (t) => {
+  const { status, screen } = await atTerminal(command, [['One:', '\u0003']])
   t.not(status, 0)
   t.regex(screen, /interrupted during: One/)
 })
