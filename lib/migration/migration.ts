@@ -51,7 +51,7 @@ export class Migration {
     this.runFolder = parts.runFolder
     this.dryRun = parts.dryRun
     this.flags = parts.flags
-    this.prompt = parts.prompt
+    this.prompt = besideLiveLine(parts.prompt, parts.console)
     this.#interrupt = parts.interrupt
   }
 
@@ -193,6 +193,16 @@ export class Migration {
     if (now.met) return now.value
     this.console.change(`wait until ${condition.name} (now: ${now.saw})`, 'would be made')
     return undefined as T
+  }
+}
+
+/** A question and a live line cannot share the terminal. */
+function besideLiveLine(prompt: Prompt, console: Console): Prompt {
+  return {
+    secret: async (...asked) => {
+      console.pause()
+      return prompt.secret(...asked).finally(() => console.resume())
+    },
   }
 }
 
