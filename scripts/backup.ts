@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { verifyAccess } from '../lib/backup/access.ts'
 import { beginBackup } from '../lib/backup/begin.ts'
+import { backUpCredentials } from '../lib/backup/credentials.ts'
 import { describeDependencies, findDependencies } from '../lib/backup/dependencies.ts'
-import { backUpConfigs, backUpSnapshot } from '../lib/backup/machines.ts'
+import { backUpMachineConfigs, backUpSnapshot } from '../lib/backup/machines.ts'
 import { backUpObjects } from '../lib/backup/resources.ts'
 import { proveBackup, sealBackup, writeFacts } from '../lib/backup/seal.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
@@ -38,12 +39,15 @@ export default await phase('backup', async (migration) => {
 
   const snapshot = await migration.step('Back up etcd', () => backUpSnapshot(migration, talosctl, api, archive))
   const objects = await migration.step('Back up every API object', () => backUpObjects(migration, api, archive))
-  const configs = await migration.step('Back up machine configs, talosconfig and kubeconfig', () =>
-    backUpConfigs(migration, talosctl, api, archive),
+  const machines = await migration.step('Back up the machine configs of the other nodes', () =>
+    backUpMachineConfigs(migration, talosctl, api, archive),
+  )
+  const credentials = await migration.step('Back up talosconfig, kubeconfig, configs/ and the secrets bundle', () =>
+    backUpCredentials(migration, talosctl, archive),
   )
 
-  const parts = { snapshot, objects, configs, facts: [...baseline, ...dependencies] }
-  const folder = await migration.step('Seal the backup', () => sealBackup(migration, backup, parts))
+  const parts = { snapshot, objects, machines, credentials, facts: [...baseline, ...dependencies] }
+  const folder = await migration.step('Seal the backup', () => sealBackup(migration, talosctl, backup, parts))
   await migration.step('Read the backup back', () => proveBackup(migration, folder))
   api.close()
 })

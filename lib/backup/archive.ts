@@ -5,8 +5,17 @@ import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, createGzip } from 'node:zlib'
 import { messageOf, OperatorError } from '../migration/errors.ts'
+import { codeFile } from './authenticity.ts'
 import type { Bytes, Decryption, Encryption } from './encryption.ts'
-import { archivePath, type FileEntry, type Manifest, manifestFile, partialSuffix } from './manifest.ts'
+import {
+  archivePath,
+  type FileEntry,
+  type Manifest,
+  manifestFile,
+  partialSuffix,
+  sumsFile,
+  sumsOf,
+} from './manifest.ts'
 
 const readChunkBytes = 256 * 1024
 
@@ -78,9 +87,7 @@ export class Archive {
       source instanceof Uint8Array ? once(source) : source,
     )
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-    await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
-      throw diskError(error, file)
-    })
+    await this.#write(file, bytes)
     return { path, bytes: written.bytes(), sha256: written.sha256(), encrypted, plainBytes: plain.bytes() }
   }
 
@@ -90,20 +97,24 @@ export class Archive {
   }
 
   /**
-   * Writes the manifest and gives the folder its real name; from then on it is a backup. Done once, it may be called again.
+   * Writes the manifest and its sums, and gives the folder its real name; from then on it is a backup. Done once, it may be called again.
+   * @param codeOf makes the code of the manifest's bytes (lib/backup/authenticity.ts); undefined when there is nothing to make it with
    * @returns the folder's final path
    * @throws OperatorError when a file that was added is not there any more
    */
-  async finish(content: Omit<Manifest, 'version' | 'recipients'>): Promise<string> {
+  async finish(
+    content: Omit<Manifest, 'version' | 'recipients'>,
+    codeOf?: (manifest: Uint8Array) => string | undefined,
+  ): Promise<string> {
     if ((await this.state()) === 'whole') return this.folder
     const files = content.files.toSorted((a, b) => (a.path < b.path ? -1 : 1))
     for (const file of files) await this.#assertThere(file)
     const manifest: Manifest = { version: 1, ...content, recipients: [...this.#encryption.recipients], files }
-    const file = join(this.partial, manifestFile)
     const text = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
-    await pipeline(once(text), createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
-      throw diskError(error, file)
-    })
+    const code = codeOf?.(text)
+    const beside = { [manifestFile]: text, ...(code === undefined ? {} : { [codeFile]: Buffer.from(`${code}\n`) }) }
+    for (const [path, bytes] of Object.entries(beside)) await this.#write(join(this.partial, path), once(bytes))
+    await this.#write(join(this.partial, sumsFile), once(Buffer.from(sumsOf(files, beside))))
     for (const folder of new Set(files.map(({ path }) => dirname(join(this.partial, path))))) await syncFolder(folder)
     await syncFolder(this.partial)
     await rename(this.partial, this.folder)
@@ -114,6 +125,12 @@ export class Archive {
   /** Removes what was written so far. */
   async abandon(): Promise<void> {
     await rm(this.partial, { recursive: true, force: true })
+  }
+
+  async #write(file: string, bytes: Bytes): Promise<void> {
+    await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
+      throw diskError(error, file)
+    })
   }
 
   async #assertThere({ path, bytes }: FileEntry): Promise<void> {

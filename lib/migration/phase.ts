@@ -12,6 +12,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
 import { type Phase, phaseNamed, phases, verifyScenario } from './phases.ts'
+import { type Prompt, terminalPrompt } from './prompt.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
 
 type Body = (migration: Migration) => Promise<void>
@@ -29,6 +30,7 @@ export interface Surroundings {
   environment: Record<string, string | undefined>
   clock: Clock
   exit: (code: number) => never
+  prompt: Prompt
   console?: Console
   /** Set when the chain already holds the cluster's lock. */
   locked?: true
@@ -40,6 +42,7 @@ export const thisProcess: Surroundings = {
   environment: process.env,
   clock: systemClock,
   exit: process.exit,
+  prompt: terminalPrompt(),
 }
 
 /**
@@ -188,6 +191,7 @@ class PhaseRun {
       runFolder,
       dryRun: this.#dryRun,
       flags: this.#flags,
+      prompt: this.#surroundings.prompt,
     })
   }
 

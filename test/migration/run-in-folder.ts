@@ -55,7 +55,15 @@ export async function runIn(
   const exit = (code: number): never => {
     throw new Error(`exit ${code}`)
   }
-  const surroundings = { args, environment: { ...environmentIn(folder), ...more }, clock: systemClock, exit, console }
+  const prompt = { secret: async () => undefined }
+  const surroundings = {
+    args,
+    environment: { ...environmentIn(folder), ...more },
+    clock: systemClock,
+    exit,
+    console,
+    prompt,
+  }
   const code = await runPhase({ name, body, flags: {} }, surroundings)
   return { code, lines: console.lines }
 }
