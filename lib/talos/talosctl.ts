@@ -108,9 +108,10 @@ export class Talosctl {
       '--nodes',
       target.address,
     ]
-    // What ends first is head: then talosctl ends too, for nobody reads what it writes.
-    const output = await $(quietly(30))`${this.binary} read ${path} ${where} | head -c ${bytes}`.buffer()
-    if (output.length > 0) return output
+    // What ends first is head: then talosctl ends too, for nobody reads what it writes. zx takes what it reads for text, so it gets base64.
+    const { stdout } = await $(quietly(30))`${this.binary} read ${path} ${where} | head -c ${bytes} | base64`
+    const content = Buffer.from(stdout, 'base64')
+    if (content.length > 0) return content
     throw new TalosctlError('other', `${path} on ${target.address} cannot be read, or is empty.`, {})
   }
 

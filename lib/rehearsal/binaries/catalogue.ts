@@ -12,6 +12,7 @@ export const binaryNames = [
   'kwok',
   'talosctl',
   'practice-machine',
+  'age',
   'task',
 ] as const
 
@@ -48,6 +49,7 @@ const kubernetes = {
 
 const etcd = { version: '3.6.4' } as const
 const task = { version: '3.54.0' } as const
+const age = { version: '1.2.1' } as const
 
 /** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
 const talos = { version: '1.11.1', sha: '8e85c836' } as const
@@ -68,6 +70,7 @@ export function catalogue(names: readonly BinaryName[] = binaryNames, root = pro
     kwok: () => kwokTool(join(pinned, 'kwok')),
     talosctl: () => talosctlTool(join(pinned, 'talosctl')),
     'practice-machine': () => practiceMachineTool(join(root, 'lib/rehearsal/machine')),
+    age: () => ageTool(join(pinned, 'age')),
     task: taskTool,
   }
   return binaryNames.filter((name) => names.includes(name)).map((name) => tools[name]())
@@ -162,6 +165,25 @@ function practiceMachineTool(folder: string): Tool {
     versionArguments: ['--version'],
     versionPattern: /^practice-machine (\S+)/m,
     source: { kind: 'go', folder, package: '.', ldflags: [...talosFlags, `-X main.version=${version}`] },
+  }
+}
+
+/** Opens in the tests what this program has encrypted, as an operator would without it. */
+function ageTool(folder: string): Tool {
+  return {
+    name: 'age',
+    version: age.version,
+    setting: 'AGE_BINARY',
+    foreign: true,
+    versionArguments: ['--version'],
+    versionPattern: /^v?(\d+\.\d+\.\d+)/m,
+    accepts: (version) => version.startsWith('1.'),
+    source: {
+      kind: 'go',
+      folder,
+      package: 'filippo.io/age/cmd/age',
+      ldflags: [...stripped, `-X main.Version=v${age.version}`],
+    },
   }
 }
 
