@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { fileContent, measure, storedContent } from './archive.ts'
 import { type CopiedFile, type CopyPlace, type CopySource, hashOf } from './copy-place.ts'
-import { formatBytes, freeBytes, sizeOf, syncFolder } from './disk.ts'
+import { codeOf, formatBytes, freeBytes, sizeOf, syncFolder } from './disk.ts'
 import { partialSuffix } from './manifest.ts'
 import { mountTables, onSameFileSystem, unmountedPoint } from './mounts.ts'
 
@@ -111,7 +111,7 @@ function changedHere({ folder }: CopySource, { path }: CopiedFile): OperatorErro
 }
 
 async function failed(error: unknown, folder: string, partial: string, source: CopySource): Promise<unknown> {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  const code = await codeOf(error, folder)
   if (error instanceof OperatorError || code === undefined) return error
   const full = code === 'ENOSPC' || code === 'EDQUOT'
   const whole = source.files.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -119,7 +119,7 @@ async function failed(error: unknown, folder: string, partial: string, source: C
   const free = await freeBytes(folder)
   const room = `${formatBytes(there)} of ${formatBytes(whole)} are there${free === undefined ? '' : `, ${formatBytes(free)} are free`}. `
   return new OperatorError(
-    `The copy to ${folder} (BACKUP_COPY_TO) failed: ${full ? 'its disk is full' : messageOf(error)}.`,
+    `The copy to ${folder} (BACKUP_COPY_TO) failed: ${full ? 'its disk is full' : code === 'EROFS' ? 'it is read-only' : messageOf(error)}.`,
     {
       means: `${full ? room : ''}The backup ${source.folder} is whole; only the copy is missing.`,
       next: full

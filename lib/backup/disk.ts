@@ -1,4 +1,4 @@
-import { open, readdir, stat, statfs } from 'node:fs/promises'
+import { access, constants, open, readdir, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 
@@ -59,14 +59,25 @@ const vanished = new Set(['ENOENT', 'ENOTDIR', 'ESTALE', 'EIO', 'ENODEV', 'ENXIO
 // Those of a file that is open name no path.
 const ofOpenFiles = new Set(['write', 'fsync', 'close'])
 
+/** The code of errno(3) of a failed write. mkdir of Node says ENOENT for a folder on a file system that is read-only. */
+export async function codeOf(error: unknown, folder: string): Promise<string | undefined> {
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  if (code !== 'ENOENT') return code
+  return access(folder, constants.W_OK).then(
+    () => code,
+    (refused: NodeJS.ErrnoException) => (refused.code === 'EROFS' ? 'EROFS' : code),
+  )
+}
+
 /**
  * What a failed write to BACKUP_DIR means, by the code of errno(3).
  * @param error whatever was thrown; what does not come from the file or its folder is given back as it is
  * @returns an OperatorError for what an operator can do something about
  */
 export async function diskError(error: unknown, writing: Writing): Promise<unknown> {
-  const { code, path, syscall } = (error ?? {}) as NodeJS.ErrnoException
+  const { path, syscall } = (error ?? {}) as NodeJS.ErrnoException
   const folder = dirname(writing.file)
+  const code = await codeOf(error, await nearestExisting(folder))
   const ours =
     path === undefined ? ofOpenFiles.has(syscall ?? '') : writing.file.startsWith(path) || path.startsWith(folder)
   if (code === undefined || !ours) return error

@@ -29,6 +29,10 @@ export async function removeOldBackups(
   const { backupKeep, backupDir } = migration.settings
   await finishRemovals(migration)
   if (backupKeep === undefined) return null
+  if (fresh !== undefined && (await isIncomplete(migration, fresh))) {
+    migration.console.warn(`No old backup is removed, for ${fresh} is not complete.`)
+    return null
+  }
   const kubeSystem = await api.get('/api/v1/namespaces/kube-system')
   const { ours, unreadable } = await backupsOf(migration, kubeSystem.metadata.uid ?? '')
   for (const problem of unreadable) migration.console.warn(problem)
@@ -52,6 +56,15 @@ export async function removeOldBackups(
   if (!migration.dryRun && removed.length > 0)
     migration.console.info(`Removed from ${backupDir}: ${removed.join(', ')}`)
   return { kept: whole, removed }
+}
+
+/** Whether it had to leave out what BACKUP_EXCUSE does not excuse: an older one may hold it. */
+async function isIncomplete({ settings }: Migration, fresh: string): Promise<boolean> {
+  const { unreadable } = await readManifest(fresh)
+  return unreadable.some(
+    ({ group, resource }) =>
+      ![`${resource}.${group}`, `*.${group}`].some((name) => settings.backupExcuse.includes(name)),
+  )
 }
 
 /** Whole by their manifests, newest first; those of this cluster's name whose manifest cannot be read, as sentences. */
