@@ -37,6 +37,8 @@ export function bucketPlace(url: string, environment: Record<string, string | un
       exitCode: 2,
     })
   }
+  // Which Node this program runs on is not the operator's to be told in the middle of a backup; the client's version is pinned.
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const endpoint = environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL
   const client = new S3Client({
     forcePathStyle: endpoint !== undefined,

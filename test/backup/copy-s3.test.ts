@@ -113,7 +113,7 @@ test.serial(
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS_MAX_ATTEMPTS: '1' })
     process.env.AWS_ENDPOINT_URL_S3 = 'http://127.0.0.1:9'
     t.regex(await failure(`s3://${Bucket}`), /ECONNREFUSED.*AWS_ENDPOINT_URL_S3/)
-    },
+  },
 )
 
 test('what is no URL of a bucket is wrong usage', (t) => {
