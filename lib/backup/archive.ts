@@ -136,10 +136,16 @@ export class Archive {
   }
 
   async #write(file: string, bytes: Bytes): Promise<void> {
-    await this.#onDisk(file, async () => {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-      await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true }))
-    })
+    try {
+      await this.#onDisk(file, async () => {
+        await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+        await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true }))
+      })
+    } catch (error) {
+      // The journal may be on the same full disk, and has to be written now.
+      await rm(file, { force: true }).catch(() => undefined)
+      throw error
+    }
   }
 
   /** Does something to the folder, and tells what it means when the disk fails. */

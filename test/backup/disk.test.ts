@@ -3,9 +3,11 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Archive } from '../../lib/backup/archive.ts'
+import { beginBackup } from '../../lib/backup/begin.ts'
 import { diskError, formatBytes } from '../../lib/backup/disk.ts'
 import { encryptionTo } from '../../lib/backup/encryption.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
+import { runIn } from '../migration/run-in-folder.ts'
 import { smallDisk } from '../small-disk.ts'
 import { makeKeys, scratchFolder } from './keys.ts'
 
@@ -46,7 +48,6 @@ test('a disk that fills up is an error with what was written, what is needed, an
   )
   t.regex(error.next ?? '', /Free at least (3\.9|4\.\d) MB more there, or set BACKUP_DIR/)
   t.deepEqual(readdirSync(backupDir), [`${archive.name}.partial`])
-  await archive.drop('resources/pods.core.v1.jsonl.gz.age')
   t.true(existsSync(await archive.finish({ ...content, files: [file] })), 'with room again it goes on')
 })
 
@@ -60,9 +61,8 @@ test('without an estimate it says what it knows', async (t) => {
 
 test('a full disk at the last moment, when the manifest is written, leaves no backup', async (t) => {
   const { backupDir, archive } = await onSmallDisk(t, '300k')
-  const first = await archive.add('a.json', Buffer.from('{}'))
-  await t.throwsAsync(archive.add('b', noise(9)), { instanceOf: OperatorError })
-  const many = Array.from({ length: 500 }, (_, n) => ({ group: 'g', version: 'v1', resource: `r${n}`, count: 0 }))
+  const first = await archive.add('first.age', noise(2))
+  const many = Array.from({ length: 2000 }, (_, n) => ({ group: 'g', version: 'v1', resource: `r${n}`, count: 0 }))
   const error = await t.throwsAsync(archive.finish({ ...content, resources: many, files: [first] }), {
     instanceOf: OperatorError,
   })
@@ -138,4 +138,33 @@ test('bytes are told in the units that disks are sold in', (t) => {
     '1.0 MB',
     '2.3 GB',
   ])
+})
+
+test('a disk that is full of the backup still takes the journal, so that the same command goes on', async (t) => {
+  const disk = smallDisk(t, '1m')
+  const { recipient } = await makeKeys(await scratchFolder(t))
+  let chunks = 20
+  const run = () =>
+    runIn(
+      disk.folder,
+      'backup',
+      async (migration) => {
+        const { archive } = await beginBackup(migration)
+        await migration.step('Write', async () => {
+          await migration.change('write noise', { apply: () => archive.add('noise.age', noise(chunks)) })
+        })
+      },
+      [],
+      { AGE_RECIPIENTS: recipient },
+    )
+  const full = await run()
+  t.is(full.code, 1)
+  t.true(
+    full.lines.some((line) => line.startsWith('error No room is left for the backup')),
+    full.lines.join('\n'),
+  )
+  chunks = 2
+  const again = await run()
+  t.is(again.code, 0, again.lines.join('\n'))
+  t.true(again.lines.some((line) => line.startsWith('step Begin the backup folder skipped')))
 })
