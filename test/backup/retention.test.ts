@@ -5,6 +5,7 @@ import { archiveName } from '../../lib/backup/archive.ts'
 import { removeOldBackups } from '../../lib/backup/retention.ts'
 import { verifyBackup } from '../../lib/backup/verify.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
+import { seeded } from '../seeded.ts'
 import { makeKeys, scratchFolder } from './keys.ts'
 import { type BackupToMake, clusterUid, makeBackup } from './make-backup.ts'
 
@@ -148,15 +149,6 @@ test('a removal that was killed is no backup, and the next run finishes it', asy
   await keep('', folders[1])
   t.deepEqual(names(), [basename(folders[1] ?? ''), basename(foreign)].sort())
 })
-
-/** Numbers that are the same for the same seed. Source: https://en.wikipedia.org/wiki/Linear_congruential_generator */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 type Kind = 'whole' | 'broken' | 'partial' | 'foreign' | 'final'
 
