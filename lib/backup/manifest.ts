@@ -68,6 +68,8 @@ export const manifestFile = 'manifest.json'
 /** For `sha256sum -c`, the manifest included. */
 export const sumsFile = 'SHA256SUMS'
 export const partialSuffix = '.partial'
+/** Of a backup that retention is removing. */
+export const removingSuffix = '.removing'
 
 /**
  * The manifest of a whole backup.
@@ -79,6 +81,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw new OperatorError(`${folder} was never finished.`, {
       means: 'The run that wrote it was interrupted; it is no backup.',
       next: 'Use a folder without .partial, or take a new backup: task migrate:backup',
+    })
+  }
+  if (folder.endsWith(removingSuffix)) {
+    throw new OperatorError(`${folder} is half removed.`, {
+      means: 'BACKUP_KEEP removed it, and the run was interrupted; the next backup finishes that.',
+      next: 'Use another backup.',
     })
   }
   const file = join(folder, manifestFile)

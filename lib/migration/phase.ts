@@ -260,6 +260,13 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
 // Written synchronously: the last lines before a process ends are the ones that matter.
 function logConsole(run: RunFolder): Console {
   const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const out = { write: (text: string) => writeSync(descriptor, `${new Date().toISOString()} ${text}`) }
+  const write = (text: string) => {
+    try {
+      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
+    } catch {
+      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
+    }
+  }
+  const out = { write }
   return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }
