@@ -61,6 +61,9 @@ export interface JournaledChange {
 export class Journal {
   readonly path: string | null
   readonly records: JournalRecord[]
+  readonly #changes = new Map<number, JournaledChange>()
+  readonly #byDescription = new Map<string, JournaledChange[]>()
+  #lastChange = 0
   #descriptor: number | null
   #now: () => Date
 
@@ -69,6 +72,7 @@ export class Journal {
     this.records = records
     this.#descriptor = descriptor
     this.#now = now
+    for (const record of records) this.#follow(record)
   }
 
   /** Opens the journal for appending; creates it if it is not there. */
@@ -94,6 +98,7 @@ export class Journal {
       fsyncSync(this.#descriptor)
     }
     this.records.push(record)
+    this.#follow(record)
   }
 
   close(): void {
@@ -103,36 +108,25 @@ export class Journal {
 
   /** Journals what is about to be changed and returns the change's id. */
   beginChange(change: { phase: string; step: string; what: string; undo: UndoData | null }): number {
-    const id =
-      this.records.reduce((highest, record) => (record.type === 'change' ? Math.max(highest, record.id) : highest), 0) +
-      1
+    const id = this.#lastChange + 1
     this.append({ type: 'change', id, ...change })
     return id
   }
 
   /** The changes in the order in which they were begun. */
   changes(filter: { phase?: string; kind?: string } = {}): JournaledChange[] {
-    const changes = new Map<number, JournaledChange>()
-    for (const record of this.records) {
-      if (record.type === 'change') {
-        const { id, phase, step, what, undo } = record
-        changes.set(id, { id, phase, step, what, undo, state: 'begun' })
-      }
-      if (record.type === 'outcome') {
-        const change = changes.get(record.id)
-        if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
-      }
-    }
-    return [...changes.values()].filter(
-      (change) =>
-        (filter.phase === undefined || change.phase === filter.phase) &&
-        (filter.kind === undefined || change.undo?.kind === filter.kind),
-    )
+    return [...this.#changes.values()]
+      .filter(
+        (change) =>
+          (filter.phase === undefined || change.phase === filter.phase) &&
+          (filter.kind === undefined || change.undo?.kind === filter.kind),
+      )
+      .map((change) => ({ ...change }))
   }
 
   /** The newest change of this description that has not been undone. */
   standingChange(what: string): JournaledChange | undefined {
-    return this.changes().findLast((change) => change.what === what && change.state !== 'undone')
+    return this.#byDescription.get(what)?.findLast((change) => change.state !== 'undone')
   }
 
   fact(name: string): Json | undefined {
@@ -166,6 +160,30 @@ export class Journal {
   /** Whether the migration was completed and verified. */
   get ended(): boolean {
     return this.records.some((record) => record.type === 'end')
+  }
+
+  /** Whether a change of this description was made, or begun, since the phase was last begun anew. */
+  changedSinceBegun(phase: string, what: string): boolean {
+    const ids = new Set(this.#byDescription.get(what)?.map(({ id }) => id))
+    if (ids.size === 0) return false
+    return this.records
+      .slice(this.#begunAnew(phase))
+      .some((record) => (record.type === 'change' || record.type === 'outcome') && ids.has(record.id))
+  }
+
+  // Kept as the records come: a restore journals as many changes as the cluster has objects.
+  #follow(record: JournalRecord): void {
+    if (record.type === 'change') {
+      const { id, phase, step, what, undo } = record
+      const change: JournaledChange = { id, phase, step, what, undo, state: 'begun' }
+      this.#changes.set(id, change)
+      this.#byDescription.set(what, [...(this.#byDescription.get(what) ?? []), change])
+      this.#lastChange = Math.max(this.#lastChange, id)
+    }
+    if (record.type === 'outcome') {
+      const change = this.#changes.get(record.id)
+      if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
+    }
   }
 
   #begunAnew(phase: string): number {
