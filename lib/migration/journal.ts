@@ -63,6 +63,7 @@ export class Journal {
   readonly records: JournalRecord[]
   readonly #changes = new Map<number, JournaledChange>()
   readonly #byDescription = new Map<string, JournaledChange[]>()
+  readonly #lastSaid = new Map<number, { place: number; state: string }>()
   #lastChange = 0
   #descriptor: number | null
   #now: () => Date
@@ -72,7 +73,9 @@ export class Journal {
     this.records = records
     this.#descriptor = descriptor
     this.#now = now
-    for (const record of records) this.#follow(record)
+    records.forEach((record, place) => {
+      this.#follow(record, place)
+    })
   }
 
   /** Opens the journal for appending; creates it if it is not there. */
@@ -98,7 +101,7 @@ export class Journal {
       fsyncSync(this.#descriptor)
     }
     this.records.push(record)
-    this.#follow(record)
+    this.#follow(record, this.records.length - 1)
   }
 
   close(): void {
@@ -162,25 +165,29 @@ export class Journal {
     return this.records.some((record) => record.type === 'end')
   }
 
-  /** Whether a change of this description was made, or begun, since the phase was last begun anew. */
-  changedSinceBegun(phase: string, what: string): boolean {
-    const ids = new Set(this.#byDescription.get(what)?.map(({ id }) => id))
-    if (ids.size === 0) return false
-    return this.records
-      .slice(this.#begunAnew(phase))
-      .some((record) => (record.type === 'change' || record.type === 'outcome') && ids.has(record.id))
+  /** What became of a change of this description since the phase was last begun anew: `begun` when nothing is known of its end. */
+  changeSinceBegun(phase: string, what: string): 'begun' | 'done' | 'failed' | undefined {
+    const begun = this.#begunAnew(phase)
+    for (const { id } of this.#byDescription.get(what)?.toReversed() ?? []) {
+      const last = this.#lastSaid.get(id)
+      if (last === undefined || last.place < begun) continue
+      if (last.state === 'begun' || last.state === 'done' || last.state === 'failed') return last.state
+    }
+    return undefined
   }
 
   // Kept as the records come: a restore journals as many changes as the cluster has objects.
-  #follow(record: JournalRecord): void {
+  #follow(record: JournalRecord, place: number): void {
     if (record.type === 'change') {
       const { id, phase, step, what, undo } = record
       const change: JournaledChange = { id, phase, step, what, undo, state: 'begun' }
       this.#changes.set(id, change)
       this.#byDescription.set(what, [...(this.#byDescription.get(what) ?? []), change])
       this.#lastChange = Math.max(this.#lastChange, id)
+      this.#lastSaid.set(id, { place, state: 'begun' })
     }
     if (record.type === 'outcome') {
+      this.#lastSaid.set(record.id, { place, state: record.state })
       const change = this.#changes.get(record.id)
       if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
     }
