@@ -27,7 +27,7 @@ export async function restoreWishes(
       next: 'Check the spelling; without --name and --selector more is selected.',
     })
   }
-  showSummary(migration.console, summary)
+  showSummary(migration, summary)
   if (summary.refused.length === 0) return { ...summary }
   throw new OperatorError(`${summary.refused.length} objects were refused; the others are done.`, {
     means: 'The table above names them, each with what to do.',

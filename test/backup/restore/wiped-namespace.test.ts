@@ -180,10 +180,14 @@ function reference({ apiVersion = '', kind = '', metadata: { name, uid = '' } }:
   return { apiVersion, kind, name, uid }
 }
 
+/** The namespace is still Terminating afterwards: the restore waits for its end. One of the volumes that are left goes too. */
 async function wipe(api: KubernetesApi): Promise<void> {
   await api.remove(`/api/v1/namespaces/${namespace}`)
-  await until('the namespace is gone', async () => (await api.getOrNull(core)) === null, 120)
-  // Of the volumes that are left, one goes too: it comes back with its claim.
+  await until(
+    'the claim is gone',
+    async () => (await api.getOrNull(`${core}/persistentvolumeclaims/music`)) === null,
+    120,
+  )
   await api.remove('/api/v1/persistentvolumes/volume-of-music')
   await until(
     'the volume is gone',
