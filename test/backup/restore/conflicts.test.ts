@@ -238,6 +238,56 @@ test('a definition and its objects come back in one go, and definitions that are
   t.deepEqual((await api.get(`${things}/one`)).spec, { size: 3 })
 })
 
+test('what the API does not let be updated is refused by name, and the rest is updated', async (t) => {
+  const vault = await newVault(t)
+  await createNamespace(api, 'immutable')
+  const names = ['immutable', 'ordinary']
+  for (const name of names) await api.create(at('immutable', 'configmaps'), configMap('immutable', name))
+  const backup = await backUp(vault, api, 'immutable')
+  for (const name of names) {
+    await api.mergePatch(at('immutable', 'configmaps', name), {
+      data: { name: 'changed' },
+      immutable: name === 'immutable',
+    })
+  }
+  const { summary } = await restore(vault, api, backup, { selection: inNamespace('immutable'), conflict: 'update' })
+  t.is(total(summary, 'updated'), 1)
+  t.deepEqual(
+    summary.refused.map(({ object }) => object),
+    ['ConfigMap immutable/immutable'],
+  )
+  t.regex(summary.refused[0]?.reason ?? '', /immutable/)
+  t.regex(summary.refused[0]?.next ?? '', /Remove it from the cluster first/)
+})
+
+test('a volume whose data may be gone, and a claim without its volume, come back with a note', async (t) => {
+  const vault = await newVault(t)
+  await createNamespace(api, 'volumes')
+  const spec = { accessModes: ['ReadWriteOnce'], storageClassName: 'none' }
+  await api.create('/api/v1/persistentvolumes', {
+    metadata: { name: 'deleted', finalizers: [] },
+    spec: { ...spec, capacity: { storage: '1Gi' }, hostPath: { path: '/x' }, persistentVolumeReclaimPolicy: 'Delete' },
+  })
+  for (const volumeName of ['deleted', 'unknown']) {
+    const claim = { ...spec, volumeName, resources: { requests: { storage: '1Gi' } } }
+    await api.create(at('volumes', 'persistentvolumeclaims'), { metadata: { name: volumeName }, spec: claim })
+  }
+  const backup = await backUp(vault, api, 'volumes')
+  for (const path of [
+    '/api/v1/persistentvolumes/deleted',
+    ...['deleted', 'unknown'].map((name) => at('volumes', 'persistentvolumeclaims', name)),
+  ]) {
+    await api.remove(path)
+    if (await api.getOrNull(path)) await api.mergePatch(path, { metadata: { finalizers: null } })
+  }
+  const { lines } = await restore(vault, api, backup, { selection: inNamespace('volumes') })
+  t.true(lines.some((line) => /warn PersistentVolume deleted: its reclaim policy is Delete/.test(line)))
+  t.true(
+    lines.some((line) => /warn PersistentVolumeClaim volumes\/unknown: its volume unknown is neither there/.test(line)),
+  )
+  t.false(lines.some((line) => /warn PersistentVolumeClaim volumes\/deleted/.test(line)))
+})
+
 async function serviceSpec(name: string) {
   const { spec } = await api.get(at('services', 'services', name))
   return spec as { clusterIP: string; ports: { nodePort: number }[] }
