@@ -1,7 +1,7 @@
 import type { Clock } from '../migration/clock.ts'
-import { messageOf, OperatorError } from '../migration/errors.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
 import { cutPage, type Page } from './page.ts'
+import { retrying } from './retry.ts'
 
 export type { Page } from './page.ts'
 
@@ -20,9 +20,6 @@ const largestPageLimit = 500
 const pageBytes = 1024 * 1024
 const pageTimeoutMs = 60_000
 const restarts = 5
-const triesOfRefusedPage = 6
-// With pauses that grow to 4 s, about a minute: as long as a restarting API server needs.
-const triesWithoutServer = 18
 
 /**
  * Reads a whole collection in pages, holding at most two of them. The pages of one listing show one moment of the cluster. When the
@@ -85,40 +82,9 @@ async function fetchPage(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<{ page: Page; bytes: number }> {
-  for (let tries = 1; ; tries++) {
-    try {
-      const bytes = await api.raw(path, query, { timeoutMs: pageTimeoutMs, signal })
-      return { page: cutPage(bytes), bytes: bytes.length }
-    } catch (error) {
-      if (signal.aborted || error instanceof OperatorError) throw error
-      await pauseBeforeRetry(error, tries, api.server, clock, signal)
-    }
-  }
-}
-
-/** @throws the error itself, or what it means, when trying again is of no use */
-async function pauseBeforeRetry(error: unknown, tries: number, server: string, clock: Clock, signal: AbortSignal) {
-  const growing = Math.min(4000, 125 * 2 ** tries)
-  if (error instanceof ApiError) {
-    const again = error.status === 429 || error.status >= 500
-    if (!again || tries >= triesOfRefusedPage) throw error
-    const asked = error.retryAfterSeconds
-    return clock.sleep(asked !== undefined && asked > 0 ? asked * 1000 : growing, signal)
-  }
-  if (!isBrokenConnection(error)) throw error
-  if (tries >= triesWithoutServer) {
-    throw new OperatorError(`The API server at ${server} no longer answers: ${messageOf(error)}`, {
-      means: 'The listing could not be read to its end.',
-      next: 'Check the API server, then run the same command again.',
-      cause: error,
-    })
-  }
-  return clock.sleep(growing, signal)
-}
-
-/** Anything that the network does: a system error of Node with a code, its timeout, or an answer that is cut off. */
-function isBrokenConnection(error: unknown): boolean {
-  if (error instanceof SyntaxError) return true
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
-  return (typeof code === 'string' && /^E[A-Z]+$/.test(code)) || messageOf(error).startsWith('no answer from')
+  const means = 'The listing could not be read to its end.'
+  return retrying({ clock, signal, server: api.server, means }, async () => {
+    const bytes = await api.raw(path, query, { timeoutMs: pageTimeoutMs, signal })
+    return { page: cutPage(bytes), bytes: bytes.length }
+  })
 }
