@@ -12,7 +12,7 @@ import { makeKeys } from '../test/backup/keys.ts'
 import { type BareCluster, installDefinitions, startBareCluster } from '../test/kubernetes/bare-cluster.ts'
 import { type Contender, contenders, findKubectl } from './backup/contenders.ts'
 import { fill } from './backup/fill.ts'
-import { type Measurement, measure } from './backup/measure.ts'
+import { type Measurement, measure, TooMuchMemory } from './backup/measure.ts'
 import { type Case, casesOf, columns, rowsOf } from './backup/result.ts'
 
 /** No request is turned away: it is filled by one client, and as fast as it can be. */
@@ -82,10 +82,18 @@ async function compare(all: readonly Contender[], rounds: number, workFolder: st
   const taken = new Map<string, Measurement[]>(all.map(({ name }) => [name, []]))
   for (const contender of all.slice(0, 2)) await measure(contender, workFolder)
   for (let round = 1; round <= rounds; round++) {
-    for (const contender of all) {
-      const measurement = await measure(contender, workFolder)
-      taken.get(contender.name)?.push(measurement)
-      const { seconds, peakMemoryMB } = measurement
+    for (const contender of all.filter(({ name }) => taken.has(name))) {
+      const outcome = await measure(contender, workFolder).catch((error: unknown) => {
+        if (!(error instanceof TooMuchMemory)) throw error
+        return error
+      })
+      if (outcome instanceof TooMuchMemory) {
+        taken.delete(contender.name)
+        console.warn(`${contender.name} is left out here: ${outcome.message}.`)
+        continue
+      }
+      taken.get(contender.name)?.push(outcome)
+      const { seconds, peakMemoryMB } = outcome
       console.info(`round ${round}: ${contender.name} ${seconds.toFixed(2)} s, ${peakMemoryMB.toFixed(0)} MB`)
     }
   }

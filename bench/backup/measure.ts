@@ -2,8 +2,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { freemem } from 'node:os'
 import { join } from 'node:path'
 import type { Command, Contender } from './contenders.ts'
+
+/** A contender took so much memory that it was ended, for the sake of the machine. */
+export class TooMuchMemory extends Error {}
 
 /** What one run of a contender took. */
 export interface Measurement {
@@ -17,7 +21,7 @@ const looksEveryMs = 10
 
 /**
  * Runs a contender once, from the start of its first process to the end of its last, and removes what it wrote.
- * @throws Error when one of its commands fails
+ * @throws TooMuchMemory when it takes more than half of what the machine has left; Error when one of its commands fails
  */
 export async function measure(contender: Contender, workFolder: string): Promise<Measurement> {
   const folder = await mkdtemp(join(workFolder, 'run-'))
@@ -43,11 +47,14 @@ async function run({ program, args }: Command, output: string): Promise<number> 
   child.stderr?.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk).slice(-2000)
   })
+  const limit = freemem() / 2e6
   let peak = 0
   const looking = setInterval(() => {
     peak = peakOf(child.pid) ?? peak
+    if (peak > limit) child.kill('SIGKILL')
   }, looksEveryMs)
   const [code] = await once(child, 'close').finally(() => clearInterval(looking))
+  if (peak > limit) throw new TooMuchMemory(`ended when it had taken ${(peak / 1000).toFixed(1)} GB of memory`)
   if (code !== 0) throw new Error(`${program} ${args.at(-1)} ended with ${code}: ${complaint}`)
   return peak
 }
