@@ -88,7 +88,7 @@ export async function backUpConfigs(
           const config = await liveMachineConfig(talosctl, { address })
           kept.files.push(await archive.add(machineConfigPath(node), config))
         } catch (error) {
-          const machine = { group: 'talos', version: 'v1alpha1', resource: `machineconfig of ${node}` }
+          const machine = { group: 'talos', version: 'v1alpha1', resource: 'machineconfig', name: node }
           kept.unreadable.push({ ...machine, reason: messageOf(error) })
         }
       }

@@ -1,8 +1,9 @@
 import type { Json, Migration } from '../migration/migration.ts'
 import type { BackupInProgress } from './begin.ts'
 import { decryptionAtHand } from './encryption.ts'
+import { withExcuses } from './excuses.ts'
 import type { ConfigsBackup, SnapshotBackup } from './machines.ts'
-import { describeUnreadable, type FileEntry } from './manifest.ts'
+import type { FileEntry } from './manifest.ts'
 import type { ResourcesBackup } from './resources.ts'
 import { assertWhole, verifyBackup } from './verify.ts'
 
@@ -45,7 +46,7 @@ export async function sealBackup(
         createdAt,
         files: [...snapshot.files, ...objects.files, ...configs.files, ...facts],
         resources: objects.resources,
-        unreadable: [...objects.unreadable, ...configs.unreadable],
+        unreadable: withExcuses([...objects.unreadable, ...configs.unreadable], migration.settings.backupExcuse),
         identity: snapshot.identity,
         versions: snapshot.versions,
         snapshot: snapshot.snapshot,
@@ -70,6 +71,5 @@ export async function proveBackup(migration: Migration, folder: string | undefin
     const where = settings.ageIdentityFile ?? 'AGE_IDENTITY_FILE'
     console.warn(`The encrypted files were hashed, not opened: there is no ${where}. A recovery needs it.`)
   }
-  for (const line of describeUnreadable(manifest.unreadable)) console.warn(line)
   return { files, bytes, objects, opened, unreadable: manifest.unreadable.length }
 }

@@ -60,7 +60,7 @@ test('the configs of all Talos machines and the credentials are kept, encrypted;
   const configs = ['configs/controlplane.yaml.age', 'machineconfig/worker1.yaml.age']
   t.deepEqual(paths.toSorted(), [...configs, 'kubeconfig.age', 'secrets.yaml.age', 'talosconfig.age'].toSorted())
   t.deepEqual(asked, ['192.168.1.61', '192.168.1.62'])
-  t.like(kept?.unreadable[0], { resource: 'machineconfig of worker2', reason: 'connection refused' })
+  t.like(kept?.unreadable[0], { resource: 'machineconfig', name: 'worker2', reason: 'connection refused' })
 
   const decryption = await decryptionFrom(keys.identityFile)
   for (const path of paths) {
