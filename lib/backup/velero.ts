@@ -14,8 +14,8 @@ export type VeleroOutlook = {
   volumes: VeleroCoverage[]
 }
 
-/** The fact `velero-backup`: the Backup that this run made last. */
-const backupFact = z.object({ namespace: z.string(), name: z.string() })
+/** The fact `velero-backup`: the Backup that this run made last, and whether it has seen the end of it. */
+const backupFact = z.object({ namespace: z.string(), name: z.string(), seen: z.boolean() })
 
 /** Source: https://velero.io/docs/main/api-types/backup/ , status */
 interface VeleroBackup extends KubernetesObject {
@@ -85,7 +85,9 @@ export async function backUpWithVelero(migration: Migration, api: KubernetesApi,
     hint: `velero backup describe ${name} --namespace ${velero.namespace} --details; the same command again goes on waiting. ${goOnWithout}`,
     probe: async () => progressOf(await read(name), title, migration.dryRun),
   })
-  if (ended) judge(migration, ended, velero, name)
+  if (!ended) return
+  if (!migration.dryRun) migration.remember('velero-backup', { namespace: velero.namespace, name, seen: true })
+  judge(migration, ended, velero, name)
 }
 
 const goOnWithout = 'To go on without Velero: task migrate:backup VELERO=off'
@@ -104,16 +106,16 @@ function cannotBegin(unfit: string): OperatorError {
   })
 }
 
-/** The one that this run made before it was stopped, if it has not ended. */
+/** The one that this run made and was stopped before the end of, unless it has ended badly meanwhile. */
 async function underWay(
   migration: Migration,
   { namespace }: Velero,
   read: (name: string) => Promise<VeleroBackup | null>,
 ): Promise<string | undefined> {
   const made = migration.recall('velero-backup', backupFact)
-  if (made?.namespace !== namespace) return undefined
+  if (made?.namespace !== namespace || made.seen) return undefined
   const backup = await read(made.name)
-  return backup && !hasEnded(backup) ? made.name : undefined
+  return backup === null || hasEndedBadly(backup) ? undefined : made.name
 }
 
 /** The first of NAME, NAME-2, NAME-3 … that is not there, or that has not ended badly. */
@@ -121,7 +123,7 @@ async function freeName(base: string, read: (name: string) => Promise<VeleroBack
   for (let attempt = 1; ; attempt++) {
     const name = attempt === 1 ? base : `${base}-${attempt}`
     const backup = await read(name)
-    if (backup === null || !badEnds.includes(backup.status?.phase ?? '')) return name
+    if (backup === null || !hasEndedBadly(backup)) return name
   }
 }
 
@@ -132,7 +134,7 @@ function nameFrom(archive: string): string {
 
 async function create(migration: Migration, api: KubernetesApi, velero: Velero, name: string): Promise<void> {
   const { namespace, backups, location } = velero
-  if (!migration.dryRun) migration.remember('velero-backup', { namespace, name })
+  if (!migration.dryRun) migration.remember('velero-backup', { namespace, name, seen: false })
   await migration.change(`Make Velero's Backup ${namespace}/${name} of all namespaces`, {
     apply: async () => {
       const backup = {
@@ -151,7 +153,8 @@ async function create(migration: Migration, api: KubernetesApi, velero: Velero, 
   })
 }
 
-const hasEnded = ({ status }: VeleroBackup) => ['Completed', ...badEnds].includes(status?.phase ?? '')
+const hasEndedBadly = ({ status }: VeleroBackup) => badEnds.includes(status?.phase ?? '')
+const hasEnded = (backup: VeleroBackup) => backup.status?.phase === 'Completed' || hasEndedBadly(backup)
 
 function progressOf(backup: VeleroBackup | null, title: string, dryRun: boolean): Probe<VeleroBackup> {
   if (backup === null && dryRun) return { met: false, saw: 'it is not made yet' }
