@@ -4,7 +4,7 @@ import type { Migration } from '../migration/migration.ts'
 import { backupFact } from './begin.ts'
 import { describeUnreadable, nameOfUnreadable, type UnreadableResource, unreadableResource } from './manifest.ts'
 
-/** The fact `backup-lacks`: a backup that is whole, and what is missing from it without an excuse. */
+/** The fact `backup-lacks`: a backup that was judged, and what is missing from it without an excuse. */
 const lacksFact = z.object({ folder: z.string(), unreadable: z.array(unreadableResource) })
 
 /**
@@ -45,9 +45,9 @@ export async function judgeMissing(
   }
   for (const line of describeUnreadable(judged.filter(({ excused }) => excused))) console.warn(line)
   const lacking = judged.filter(({ excused }) => !excused)
-  if (lacking.length === 0 || folder === undefined) return
+  if (folder === undefined) return
   migration.remember('backup-lacks', { folder, unreadable: lacking })
-  throw incomplete(folder, lacking, settings.backupExcuse)
+  if (lacking.length > 0) throw incomplete(folder, lacking, settings.backupExcuse)
 }
 
 /**
@@ -74,7 +74,7 @@ function incomplete(folder: string, lacking: readonly UnreadableResource[], excu
     means: `${folder} is whole, sealed and can be recovered from; what is named above is not in it.`,
     next:
       `Mend it, and the same command again takes a new backup. If it may be missing: task migrate:backup BACKUP_EXCUSE='${all}'` +
-      ' (nothing is read anew then).',
+      ' (within the hour that reads nothing anew).',
   })
 }
 

@@ -87,7 +87,9 @@ function verdictOf(
   const chosen = mounts.filter((mount) => !isLeftOut(mount.pod) && isChosen(storage.velero, mount))
   if (chosen.length > 0) return byFileSystem(storage.velero, volume, chosen)
   const snapshot = bySnapshot(storage, claim, volume)
-  return snapshot.by === null ? not(whyNotChosen(storage.velero, volume, mounts, snapshot.reason)) : snapshot
+  if (snapshot.by !== null) return snapshot
+  const reasons = [whyNotChosen(storage.velero, volume, mounts), snapshot.reason]
+  return not(reasons.filter((reason) => reason !== '').join('; '))
 }
 
 const isLeftOut = ({ metadata }: KubernetesObject) => metadata.labels?.[excludedLabel] === 'true'
@@ -100,10 +102,10 @@ function isChosen({ allVolumesByDefault }: Velero, { pod, volume }: Mount): bool
 
 /** What is chosen for the file system is not taken as a snapshot, whether its file system can be read or not. */
 function byFileSystem(velero: Velero, volume: PersistentVolume, mounts: readonly Mount[]): Verdict {
-  if (volume.spec.hostPath) return not(hostPath(volume))
+  if (volume.spec.hostPath) return not(hostPath)
   if (volume.spec.volumeMode === 'Block') return not('a block device: Velero backs up file systems only')
   const running = mounts.filter(({ pod }) => pod.status.phase === 'Running')
-  if (running.length === 0) return not(`no pod that mounts it is running: ${fullNameOfFirst(mounts)}`)
+  if (running.length === 0) return not(`no running pod mounts it (${fullNameOfFirst(mounts)})`)
   const reachable = running.find(({ pod }) => velero.agentNodes.has(pod.spec.nodeName ?? ''))
   if (reachable) return { by: 'file system', reason: `mounted by ${fullName(reachable.pod)}` }
   const nodes = [...new Set(running.map(({ pod }) => pod.spec.nodeName ?? 'no node'))].join(', ')
@@ -123,7 +125,8 @@ function bySnapshot(
   }
   if (spec.csi && velero.snapshotLocations === 0)
     return not(`a volume of the CSI driver ${spec.csi.driver}, and Velero runs without EnableCSI`)
-  if (spec.nfs || spec.hostPath || spec.local || velero.snapshotLocations === 0) return not('its kind has no snapshots')
+  // Of these nobody has snapshots, and nobody expects them.
+  if (spec.nfs || spec.hostPath || spec.local || velero.snapshotLocations === 0) return not('')
   return { by: 'snapshot plugin', reason: 'if the plugin of a VolumeSnapshotLocation knows its kind' }
 }
 
@@ -145,22 +148,15 @@ function snapshotClassFor(
   return chosen?.metadata.name
 }
 
-function whyNotChosen(
-  { allVolumesByDefault }: Velero,
-  volume: PersistentVolume,
-  mounts: readonly Mount[],
-  noSnapshot: string,
-): string {
-  if (volume.spec.hostPath) return hostPath(volume)
-  if (mounts.length === 0)
-    return `no pod mounts it, and file system backup takes volumes of running pods only; ${noSnapshot}`
-  if (mounts.every(({ pod }) => isLeftOut(pod))) return `its pod is labelled ${excludedLabel}; ${noSnapshot}`
-  const { volume: name } = mounts[0] as Mount
-  const choice = allVolumesByDefault ? `leaves it out (${excluded})` : `does not name it (${included}: ${name})`
-  return `${fullNameOfFirst(mounts)} ${choice}; ${noSnapshot}`
+function whyNotChosen({ allVolumesByDefault }: Velero, volume: PersistentVolume, mounts: readonly Mount[]): string {
+  if (volume.spec.hostPath) return hostPath
+  const [first] = mounts
+  if (first === undefined) return 'no running pod mounts it'
+  if (mounts.every(({ pod }) => isLeftOut(pod))) return `its pod is labelled ${excludedLabel}`
+  const choice = allVolumesByDefault ? `is in ${excluded}` : `is not in ${included}`
+  return `${first.volume} ${choice} of ${fullNameOfFirst(mounts)}`
 }
 
-const hostPath = ({ spec }: PersistentVolume) =>
-  `a hostPath volume (${spec.hostPath?.path}): Velero's file system backup leaves those out`
+const hostPath = 'hostPath, which file system backup leaves out'
 
 const fullNameOfFirst = ([first]: readonly Mount[]) => (first ? `Pod ${fullName(first.pod)}` : 'no pod')

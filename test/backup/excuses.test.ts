@@ -1,6 +1,7 @@
 import test from 'ava'
 import { beginAnewUnlessExcused, idleExcuses, judgeMissing, provenStep, withExcuses } from '../../lib/backup/excuses.ts'
 import { parseManifest, type UnreadableResource } from '../../lib/backup/manifest.ts'
+import { OperatorError } from '../../lib/migration/errors.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { runIn } from '../migration/run-in-folder.ts'
 import { scratchFolder } from './keys.ts'
@@ -89,6 +90,22 @@ test('the same command with the excuse only judges again; it is done then', asyn
   t.regex(lines.join('\n'), /warn Not in the backup: \*\.metrics\.k8s\.io \(dead\), excused/)
   t.is((await run({ BACKUP_EXCUSE: '*.metrics.k8s.io' })).code, 0)
   t.is(taken.count, 2, 'and after that, another call is another backup')
+})
+
+test('what was excused stays so for whatever comes after the judgement', async (t) => {
+  const folder = await scratchFolder(t)
+  const taken = { count: 0 }
+  const withMore = async (migration: Migration) => {
+    await backup([metrics], taken)(migration)
+    await migration.step('More', async () => {
+      if (migration.settings.velero === 'auto') throw new OperatorError('Velero did not')
+    })
+  }
+  t.is((await runIn(folder, 'backup', withMore)).code, 1)
+  const excused = await runIn(folder, 'backup', withMore, [], { BACKUP_EXCUSE: '*.metrics.k8s.io' })
+  t.regex(excused.lines.join('\n'), /error Velero did not/)
+  t.is((await runIn(folder, 'backup', withMore, [], { VELERO: 'off' })).code, 0)
+  t.is(taken.count, 1)
 })
 
 test('until it is done no drain begins', async (t) => {
