@@ -4,27 +4,31 @@ import type { FileEntry } from './manifest.ts'
 import { writeFacts } from './seal.ts'
 
 /** Something that is worth knowing later, readable and free of secrets. */
-export interface Facts<T> {
-  /** of the step */
+export interface Facts<T = unknown> {
+  /** of the step that reads it */
   readonly title: string
   /** of the file in the backup */
   readonly path: string
   /** null: there is nothing of the kind here, and no file */
-  readonly read: () => Promise<T | null>
+  read(): Promise<T | null>
   /** what the operator is told of it, line by line */
-  readonly describe?: (facts: T) => string[]
+  describe?(facts: T): string[]
 }
 
-/** Reads facts as one step of the backup, says what they come to, and writes them into it. */
-export async function noteFacts<T>(
+/** Reads facts, each as one step of the backup, says what they come to, and writes them into it. */
+export async function noteFacts(
   migration: Migration,
   backup: BackupInProgress,
-  { title, path, read, describe }: Facts<T>,
+  all: readonly Facts[],
 ): Promise<FileEntry[]> {
-  return migration.step(title, async () => {
-    const facts = await read()
-    if (facts === null) return []
-    for (const line of describe?.(facts) ?? []) migration.console.info(line)
-    return writeFacts(migration, backup, path, facts)
-  })
+  const files: FileEntry[] = []
+  for (const facts of all) files.push(...(await migration.step(facts.title, () => note(migration, backup, facts))))
+  return files
+}
+
+async function note(migration: Migration, backup: BackupInProgress, facts: Facts): Promise<FileEntry[]> {
+  const read = await facts.read()
+  if (read === null) return []
+  for (const line of facts.describe?.(read) ?? []) migration.console.info(line)
+  return writeFacts(migration, backup, facts.path, read)
 }

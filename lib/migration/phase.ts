@@ -12,6 +12,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
 import { type Phase, phaseNamed, phases, verifyScenario } from './phases.ts'
+import { type Prompt, terminalPrompt } from './prompt.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
 
 type Body = (migration: Migration) => Promise<void>
@@ -29,6 +30,7 @@ export interface Surroundings {
   environment: Record<string, string | undefined>
   clock: Clock
   exit: (code: number) => never
+  prompt: Prompt
   console?: Console
   /** Set when the chain already holds the cluster's lock. */
   locked?: true
@@ -40,6 +42,7 @@ export const thisProcess: Surroundings = {
   environment: process.env,
   clock: systemClock,
   exit: process.exit,
+  prompt: terminalPrompt(),
 }
 
 /**
@@ -188,6 +191,7 @@ class PhaseRun {
       runFolder,
       dryRun: this.#dryRun,
       flags: this.#flags,
+      prompt: this.#surroundings.prompt,
     })
   }
 
@@ -256,6 +260,13 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
 // Written synchronously: the last lines before a process ends are the ones that matter.
 function logConsole(run: RunFolder): Console {
   const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const out = { write: (text: string) => writeSync(descriptor, `${new Date().toISOString()} ${text}`) }
+  const write = (text: string) => {
+    try {
+      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
+    } catch {
+      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
+    }
+  }
+  const out = { write }
   return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }
