@@ -34,7 +34,7 @@ export function atTerminal(
 ): Promise<{ status: number | null; screen: string }> {
   const child = spawn('python3', ['-c', operator, JSON.stringify(answers), ...command], {
     env: environment,
-    timeout: 120_000,
+    timeout: 300_000,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let screen = ''

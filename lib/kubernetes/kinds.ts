@@ -144,6 +144,7 @@ export interface PersistentVolumeClaim extends KubernetesObject {
   spec: {
     storageClassName?: string
     volumeName?: string
+    volumeMode?: string
     accessModes?: string[]
     resources?: { requests?: { storage?: string } }
   }
@@ -158,7 +159,10 @@ export interface PersistentVolume extends KubernetesObject {
     nfs?: { server: string; path: string }
     local?: { path: string }
     hostPath?: { path: string }
-    csi?: { driver: string }
+    csi?: { driver: string; volumeHandle: string; volumeAttributes?: Record<string, string> }
+    volumeMode?: string
+    accessModes?: string[]
+    persistentVolumeReclaimPolicy?: string
     nodeAffinity?: { required?: { nodeSelectorTerms: NodeSelectorTerm[] } }
   }
   status?: { phase?: string }

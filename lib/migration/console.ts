@@ -21,6 +21,9 @@ export interface Console {
   /** An unexpected error, with its stack. */
   bug(error: unknown): void
   table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): void
+  /** Takes the live line away, and gives it back: in between, something else uses the terminal. */
+  pause(): void
+  resume(): void
 }
 
 export interface ConsoleOptions {
@@ -66,5 +69,7 @@ export function bothConsoles(first: Console, second: Console): Console {
     error: both('error'),
     bug: both('bug'),
     table: both('table'),
+    pause: both('pause'),
+    resume: both('resume'),
   }
 }

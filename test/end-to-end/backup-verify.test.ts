@@ -15,6 +15,7 @@ test('a backup of a running cluster is proven any time later, and whatever was d
   await refusesTheWrongIdentity(t, practice)
   await isRefusedForAnotherHomelab(t, practice)
   await opensByPassphrase(t, practice)
+  await migratesByPassphrase(t, practice)
 })
 
 const backupsOf = ({ cluster }: Practice) =>
@@ -112,13 +113,7 @@ async function isRefusedForAnotherHomelab(t: ExecutionContext, practice: Practic
 /** The operator types: twice for the new backup, once to have it read back later. */
 async function opensByPassphrase(t: ExecutionContext, practice: Practice): Promise<void> {
   const before = new Set(backupsOf(practice))
-  const { cluster } = practice
-  const type = (task: string, answers: [string, string][]) => {
-    const settings = ['AGE_RECIPIENTS=passphrase', 'AGE_IDENTITY_FILE=./elsewhere']
-    const environment = { ...cluster.environment, NO_COLOR: '1' }
-    return atTerminal([cluster.binaries.task, '--exit-code', task, ...settings], answers, environment)
-  }
-  const taken = await type('migrate:backup', [
+  const taken = await type(practice, 'migrate:backup', [
     ['Passphrase of the backup:', 'correct horse\r'],
     ['The same once more:', 'correct horse\r'],
   ])
@@ -126,13 +121,28 @@ async function opensByPassphrase(t: ExecutionContext, practice: Practice): Promi
   t.notRegex(taken.screen, /correct horse/)
   const [folder = ''] = backupsOf(practice).filter((path) => !before.has(path))
   t.true(existsSync(join(folder, 'identity.passphrase')))
-  const proven = await type('migrate:backup-verify', [['Passphrase of the backup:', 'correct horse\r']])
+  const proven = await type(practice, 'migrate:backup-verify', [['Passphrase of the backup:', 'correct horse\r']])
   t.is(proven.status, 0, proven.screen)
   t.regex(proven.screen, /A recovery would restore catalyst-cluster/)
   const refused = await type(
+    practice,
     'migrate:backup-verify',
     [1, 2, 3].map((): [string, string] => ['Passphrase of the backup:', 'wrong\r']),
   )
   t.is(refused.status, 1, refused.screen)
   t.regex(refused.screen, /The passphrase does not open/)
+}
+
+/** Once for the whole chain: final snapshot, its reading back, the recovery. */
+async function migratesByPassphrase(t: ExecutionContext, practice: Practice): Promise<void> {
+  const run = await type(practice, 'migrate:run', [['Passphrase of the backup:', 'correct horse\r']])
+  t.is(run.status, 0, run.screen)
+  t.is(run.screen.match(/Passphrase of the backup:/g)?.length, 1)
+  await practice.prove()
+}
+
+function type({ cluster }: Practice, task: string, answers: [string, string][]) {
+  const settings = ['AGE_RECIPIENTS=passphrase', 'AGE_IDENTITY_FILE=./elsewhere']
+  const command = [cluster.binaries.task, '--yes', '--exit-code', task, ...settings]
+  return atTerminal(command, answers, { ...cluster.environment, NO_COLOR: '1' })
 }

@@ -14,7 +14,10 @@ const claim: PersistentVolumeClaim = {
   metadata: { name: 'data', namespace: 'ns' },
   spec: { volumeName: 'pvc-1', accessModes: ['ReadWriteOnce'] },
 }
-const volume: PersistentVolume = { metadata: { name: 'pvc-1' }, spec: { csi: { driver: 'san.example' } } }
+const volume: PersistentVolume = {
+  metadata: { name: 'pvc-1' },
+  spec: { csi: { driver: 'san.example', volumeHandle: '1' } },
+}
 
 function attachment(
   metadata: Partial<VolumeAttachment['metadata']> = {},
