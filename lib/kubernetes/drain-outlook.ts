@@ -1,7 +1,7 @@
 import { OperatorError } from '../migration/errors.ts'
 import { ApiError, type KubernetesApi, type KubernetesObject } from './api.ts'
 import { type Blocker, predictBlockers } from './disruption.ts'
-import { type Fate, fateOf } from './drain-filters.ts'
+import { fateOf } from './drain-filters.ts'
 import type { DrainOptions } from './drain-options.ts'
 import { findStranded, type Stranded } from './homes/homes.ts'
 import {
@@ -49,35 +49,25 @@ export async function lookAhead(
   options: DrainOptions & { scaledDown?: readonly StatefulWorkload[]; now: Date },
 ): Promise<DrainOutlook> {
   const seen = await look(api, names, options)
+  const emptied = new Set(names)
   const gone = new Set((options.scaledDown ?? []).map((workload) => workload.uid))
   const owner = (pod: Pod) => ownerOf(pod, seen.replicaSets)
   const staying = seen.pods.filter((pod) => !gone.has(owner(pod)?.uid ?? ''))
-  const emptied = new Set(names)
-  const filters = { ...options, daemonSets: new Set(seen.daemonSets.map((each) => fullName(each))) }
-  const all = staying
-    .filter((pod) => emptied.has(pod.spec.nodeName ?? ''))
-    .map((pod) => ({ pod, fate: fateOf(pod, filters) }))
-  const here = all.filter(({ pod }) => seen.isSelected(pod))
-  const evicted = withFate(here, 'evict')
-  const leaving = evicted.map(({ pod }) => pod)
+  const fates = fatesOf(
+    staying.filter((pod) => emptied.has(pod.spec.nodeName ?? '')),
+    seen,
+    options,
+  )
+  const leaving = fates.evicted.map(({ pod }) => pod)
   const stranded = findStranded(leaving, emptied, { ...seen, pods: staying })
-  const describe = describer(owner, seen.workloads)
-  const blockers = options.disableEviction
-    ? []
-    : predictBlockers(seen.budgets, {
-        leaving,
-        all: staying,
-        stranded: new Set(stranded.map(({ pod }) => pod)),
-        describeWorkload: describe,
-      })
+  const describeWorkload = describer(owner, seen.workloads)
+  const prediction = { leaving, all: staying, stranded: new Set(stranded.map(({ pod }) => pod)), describeWorkload }
+  const blockers = options.disableEviction ? [] : predictBlockers(seen.budgets, prediction)
   return {
     nodes: names,
     onlyHome: otherHomes(seen.nodes, emptied).length === 0,
-    evicted,
-    left: withFate(here, 'leave'),
-    unselected: all.filter(({ pod, fate }) => fate.action !== 'leave' && !seen.isSelected(pod)).length,
-    refused: withFate(here, 'refuse'),
-    stranded: stranded.map((each) => ({ ...each, workload: describe(each.pod) })),
+    ...fates,
+    stranded: stranded.map((each) => ({ ...each, workload: describeWorkload(each.pod) })),
     obstacles: findObstacles(leaving, seen),
     blockers,
     ...resolve(blockers, seen.workloads, owner),
@@ -99,6 +89,8 @@ export function refuseUntold(outlook: DrainOutlook): void {
     },
   )
 }
+
+type Seen = Awaited<ReturnType<typeof look>>
 
 /** All that a prediction rests on, read at once. */
 async function look(api: KubernetesApi, names: readonly string[], { podSelector }: DrainOptions) {
@@ -152,10 +144,21 @@ async function podsWith(api: KubernetesApi, labels: string): Promise<Set<string>
   }
 }
 
-function withFate<Action extends Fate['action']>(here: readonly { pod: Pod; fate: Fate }[], action: Action) {
-  return here.flatMap(({ pod, fate }) =>
-    fate.action === action ? [{ pod, ...(fate as Extract<Fate, { action: Action }>) }] : [],
-  )
+/** What becomes of the pods of the emptied nodes. */
+function fatesOf(
+  pods: readonly Pod[],
+  { daemonSets, isSelected }: Pick<Seen, 'daemonSets' | 'isSelected'>,
+  options: DrainOptions & { now: Date },
+): Pick<DrainOutlook, 'evicted' | 'left' | 'refused' | 'unselected'> {
+  const filters = { ...options, daemonSets: new Set(daemonSets.map((each) => fullName(each))) }
+  const all = pods.map((pod) => ({ pod, ...fateOf(pod, filters) }))
+  const here = all.filter(({ pod }) => isSelected(pod))
+  return {
+    evicted: here.filter(({ action }) => action === 'evict'),
+    left: here.filter(({ action }) => action === 'leave'),
+    refused: here.flatMap((each) => (each.action === 'refuse' ? [each] : [])),
+    unselected: all.filter(({ pod, action }) => action !== 'leave' && !isSelected(pod)).length,
+  }
 }
 
 /** `Deployment media/plex (2 replicas)`, or the pod itself. */

@@ -25,3 +25,20 @@ test('a terminal that does not tell its width gets plain lines, and not a live o
   t.regex(screen(), /Look/)
   t.false(screen().includes('\u001b[1A'))
 })
+
+test('live text of several lines stays below its step, each line cut to the width, the time never', (t) => {
+  const { out, screen } = terminal(40)
+  const console = createConsole({ out, environment: { TERM: 'xterm' } })
+  console.stepBegin('Drain talos00')
+  console.detail(`waiting until ${'talos00 '.repeat(9)}is drained\n   ns/db-0: ${'held by a finalizer '.repeat(3)}`)
+  console.stepEnd('Drain talos00', 'done', 1)
+  const lines = screen().split('\n')
+  t.true(
+    lines.some((line) => /Drain talos00: waiting.*… \(0\.0s\)$/.test(line)),
+    screen(),
+  )
+  t.true(
+    lines.some((line) => /^ {3}ns\/db-0: held by a finali.*…/.test(line)),
+    screen(),
+  )
+})
