@@ -95,7 +95,7 @@ function whyNothingAllowed(
   if (disruptionsAllowed > 0) return null
   if (desiredHealthy >= expectedPods) {
     return {
-      reason: `${demandOf(budget)} allows none of its ${expectedPods} pods to go, ever`,
+      reason: `${demandOf(budget)} never lets one of ${expectedPods} go`,
       wayOut: `${budget.spec.maxUnavailable === undefined ? 'more replicas' : 'a larger maxUnavailable'}, or --disable-eviction`,
       hopeless: true,
     }

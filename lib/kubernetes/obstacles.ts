@@ -47,7 +47,7 @@ function finalizersOf(pod: Pod): Obstacle[] {
     {
       subject: `Pod ${fullName(pod)}`,
       reason: `finalizer ${finalizers.join(', ')}${since ? `, deleted since ${since}` : ''}`,
-      wayOut: 'it goes when the controller that set it takes it off: is that one running?',
+      wayOut: 'is the controller that takes it off running?',
     },
   ]
 }

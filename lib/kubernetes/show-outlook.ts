@@ -18,12 +18,10 @@ export function showOutlook({ console }: Migration, outlook: DrainOutlook): void
     blocker.budget,
     blocker.workloads.join(', '),
     blocker.reason,
-    outlook.unresolved.includes(blocker)
-      ? `${blocker.wayOut}; asked again until the timeout`
-      : 'none needed: drain scales it to 0, resume brings it back',
+    outlook.unresolved.includes(blocker) ? blocker.wayOut : 'none needed: drain scales it to 0, resume brings it back',
   ])
   if (blockers.length > 0) {
-    console.table('Budgets that block', ['PodDisruptionBudget', 'workload', 'why', 'way out'], blockers)
+    console.table('Budgets that block', ['budget', 'workload', 'why', 'way out'], blockers)
   }
 }
 

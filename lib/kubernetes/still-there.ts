@@ -2,8 +2,8 @@ import { fullName, type Pod } from './kinds.ts'
 import { isFinished } from './pods.ts'
 import { claimsOfTemplate } from './workloads.ts'
 
-/** How many pods are told of by name while a drain waits. */
-const shownPods = 3
+/** How many reasons are told of while a drain waits, each with a pod by name. */
+const shownReasons = 3
 const columns = 76
 
 /**
@@ -17,14 +17,27 @@ export function tellWhoIsLeft(
   refusals: ReadonlyMap<string, string>,
   now: Date,
 ): string {
-  const told = pods
-    .map((pod) => ({ name: fullName(pod), ...whyStillThere(pod, refusals, now) }))
-    .sort((a, b) => b.weight - a.weight || a.name.localeCompare(b.name))
-  const lines = told.slice(0, shownPods).flatMap(({ name, why }) => inColumns(name, why))
-  const rest = told.slice(shownPods)
-  const ending = rest.filter(({ weight }) => weight === 0).length
-  const more = rest.length === 0 ? [] : [`and ${rest.length} more, ${ending} of them ending in their grace`]
+  const groups = new Map<string, { why: string; weight: number; names: string[] }>()
+  for (const pod of pods) {
+    const { why, weight } = whyStillThere(pod, refusals, now)
+    const group = groups.get(why) ?? { why, weight, names: [] }
+    groups.set(why, { ...group, names: [...group.names, fullName(pod)].sort() })
+  }
+  const told = [...groups.values()].sort((a, b) => b.weight - a.weight || a.why.localeCompare(b.why))
+  const lines = told.slice(0, shownReasons).flatMap(({ names, why }) => inColumns(shortened(names), why))
+  const more = tellTheRest(told.slice(shownReasons))
   return [`${pods.length} of ${of} still there`, ...[...lines, ...more].map((line) => `   ${line}`)].join('\n')
+}
+
+function tellTheRest(rest: readonly { weight: number; names: readonly string[] }[]): string[] {
+  const count = rest.reduce((sum, { names }) => sum + names.length, 0)
+  const ending = rest.reduce((sum, { names, weight }) => sum + (weight === 0 ? names.length : 0), 0)
+  if (count === 0) return []
+  return [`and ${count} more${ending === 0 ? '' : `, ${ending} of them ending in their grace`}`]
+}
+
+function shortened([first = '', ...others]: readonly string[]): string {
+  return others.length === 0 ? first : `${first} and ${others.length} more`
 }
 
 function whyStillThere(pod: Pod, refusals: ReadonlyMap<string, string>, now: Date): { why: string; weight: number } {

@@ -66,6 +66,7 @@ test.serial('--dry-run predicts three budgets and changes no resourceVersion of 
   for (const app of ['one', 'two', 'three']) await ground.workload('Deployment', app, 1)
   await ground.running(3)
   for (const app of ['one', 'two', 'three']) await ground.budget(`keep-${app}`, app, { minAvailable: 1 })
+  await ground.settled()
   const before = await everyVersion()
   t.true(before.size > 50)
   const { code, said } = await evening('talos01')('--dry-run')

@@ -105,7 +105,7 @@ test('minAvailable of all replicas allows nothing, ever: the workload is named w
   const [blocker] = predict([all], pods.slice(0, 1), pods, { onlyHome: false })
   t.true(blocker?.hopeless)
   t.deepEqual(blocker?.workloads, ['Deployment ns/db (2 replicas)'])
-  t.is(blocker?.reason, 'minAvailable 2 allows none of its 2 pods to go, ever')
+  t.is(blocker?.reason, 'minAvailable 2 never lets one of 2 go')
   t.regex(blocker?.wayOut ?? '', /more replicas/)
 })
 
@@ -114,7 +114,7 @@ test('maxUnavailable 0 allows nothing, ever', (t) => {
   const none = budget({ disruptionsAllowed: 0, currentHealthy: 1, desiredHealthy: 1, expectedPods: 1 })
   const strict = { ...none, spec: { selector: none.spec.selector ?? {}, maxUnavailable: 0 } }
   const [blocker] = predict([strict], pods, pods, { onlyHome: false })
-  t.is(blocker?.reason, 'maxUnavailable 0 allows none of its 1 pods to go, ever')
+  t.is(blocker?.reason, 'maxUnavailable 0 never lets one of 1 go')
   t.regex(blocker?.wayOut ?? '', /larger maxUnavailable/)
 })
 

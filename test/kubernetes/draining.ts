@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
 import { drain } from '../../lib/kubernetes/drain.ts'
 import { drainOptions, nodesToDrain } from '../../lib/kubernetes/drain-options.ts'
@@ -101,6 +102,27 @@ export class DrainGround {
     await until(`${count} pods run in ${this.namespace}`, async () => {
       return (await this.pods()).filter((pod) => pod.status.phase !== 'Pending').length === count
     })
+  }
+
+  /** Every object of the namespace by its UID, with its resourceVersion, once the controllers have written all they have to. */
+  async settled(): Promise<string[]> {
+    let before: string[] = []
+    await until(`nobody writes in ${this.namespace}`, async () => {
+      await delay(500)
+      const now = await this.versions()
+      const same = now.join() === before.join()
+      before = now
+      return same
+    })
+    return before
+  }
+
+  async versions(): Promise<string[]> {
+    const namespaced = ['/api/v1/pods', '/apis/policy/v1/poddisruptionbudgets']
+    const apps = ['deployments', 'statefulsets', 'replicasets', 'daemonsets'].map((kind) => `/apis/apps/v1/${kind}`)
+    const lists = await Promise.all([...namespaced, ...apps].map((path) => this.api.list(path)))
+    const own = lists.flat().filter(({ metadata }) => metadata.namespace === this.namespace)
+    return own.map(({ metadata }) => `${metadata.uid} ${metadata.resourceVersion}`).sort()
   }
 
   async pods(): Promise<Pod[]> {

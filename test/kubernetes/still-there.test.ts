@@ -45,12 +45,25 @@ test('each pod says why it is there: refused, held, still running, volume, grace
 
 test('a hundred pods are told in a handful of lines that fit 80 columns, those first that need somebody', (t) => {
   const ending = Array.from({ length: 100 }, (_, at) => pod(`ending-${at}`, { deletionTimestamp: after }))
-  const long = pod(`a-${'very-'.repeat(20)}long-name`)
-  const lines = tell([...ending, long], [[long.metadata.name, 'x'.repeat(200)]]).split('\n')
-  t.is(lines.length, 6)
+  const names = ['a', 'b', 'c'].map((letter) => `${letter}-${'very-'.repeat(20)}long-name`)
+  const refused = names.map((name) => pod(name))
+  const reasons = names.map((name): [string, string] => [name, `${name.slice(0, 1)} ${'x'.repeat(200)}`])
+  const lines = tell([...ending, ...refused], reasons).split('\n')
+  t.is(lines.length, 8)
   t.true(lines.every((line) => line.length <= 80))
-  t.regex(lines[1] ?? '', /very-/)
-  t.is(lines[5], '   and 98 more, 98 of them ending in their grace')
+  t.regex(lines[1] ?? '', /ns\/a-very-/)
+  t.regex(lines[2] ?? '', /^ {5}a xxx/)
+  t.is(lines[7], '   and 100 more, 100 of them ending in their grace')
+})
+
+test('pods that are there for the same reason share a line', (t) => {
+  const reason = 'budget db needs 3 healthy, has 3'
+  const pods = ['db-2', 'db-0', 'db-1'].map((name) => pod(name))
+  const told = tell(
+    pods,
+    pods.map(({ metadata }) => [metadata.name, reason]),
+  )
+  t.is(told, `3 of 110 still there\n   ns/db-0 and 2 more: ${reason}`)
 })
 
 test('while nothing happens the text stays the same, so a log does not grow by a line a second', (t) => {
