@@ -51,7 +51,7 @@ export class Migration {
     this.runFolder = parts.runFolder
     this.dryRun = parts.dryRun
     this.flags = parts.flags
-    this.prompt = parts.prompt
+    this.prompt = besideLiveLine(parts.prompt, parts.console)
     this.#interrupt = parts.interrupt
   }
 
@@ -193,6 +193,18 @@ export class Migration {
     if (now.met) return now.value
     this.console.change(`wait until ${condition.name} (now: ${now.saw})`, 'would be made')
     return undefined as T
+  }
+}
+
+/** A question and a live line cannot share the terminal. */
+function besideLiveLine(prompt: Prompt, console: Console): Prompt {
+  const alone = <T>(ask: () => Promise<T>): Promise<T> => {
+    console.pause()
+    return ask().finally(() => console.resume())
+  }
+  return {
+    secret: (...asked) => alone(() => prompt.secret(...asked)),
+    confirm: (question) => alone(() => prompt.confirm(question)),
   }
 }
 

@@ -12,7 +12,7 @@ export interface Prompt {
    */
   secret(question: string, options?: { again?: boolean }): Promise<string | undefined>
   /**
-   * Asks a question that is answered with yes or no. Not to be asked within a step, whose spinner would be in its way.
+   * Asks a question that is answered with yes or no.
    * @returns whether the answer was yes; undefined when there is no terminal
    * @throws Interrupted on Ctrl-C
    */
@@ -56,10 +56,11 @@ function ask(question: string, input: Terminal, output: NodeJS.WritableStream): 
 
 /** A line whose characters are not shown, as with a password of sudo. */
 function askUnseen(question: string, input: Terminal, output: NodeJS.WritableStream): Promise<string> {
-  output.write(`${question}: `)
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   // In this mode the terminal echoes nothing itself, and what readline would show goes nowhere.
   const lines = createInterface({ input, output: nowhere, terminal: true, historySize: 0 })
+  // Only now, when nothing is echoed any more, may it be answered.
+  output.write(`${question}: `)
   return new Promise((resolve, reject) => {
     lines.once('SIGINT', () => reject(new Interrupted(question)))
     lines.once('line', resolve)

@@ -114,8 +114,8 @@ test('the stock age opens a backup with its passphrase', async (t) => {
   const identity = join(folder, protectedIdentityFile)
   const command = [age, '-d', '-i', identity, '-o', target, join(folder, 'secret.gz.age')]
   const open = (typed: string) => atTerminal(command, [['passphrase', `${typed}\r`]])
-  t.not(open('wrong').status, 0)
-  const { status, screen } = open(passphrase)
+  t.not((await open('wrong')).status, 0)
+  const { status, screen } = await open(passphrase)
   t.is(status, 0, screen)
   t.is(String(spawnSync('gunzip', ['-c', target]).stdout), secret)
 })

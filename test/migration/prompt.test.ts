@@ -6,8 +6,8 @@ import { atTerminal } from '../at-terminal.ts'
 const program = fileURLToPath(new URL('programs/ask.ts', import.meta.url))
 const command = [process.execPath, '--import=tsx', program]
 
-test('a secret is asked for once, and what is typed is never on the screen', (t) => {
-  const { status, screen } = atTerminal(command, [
+test('a secret is asked for once, and what is typed is never on the screen', async (t) => {
+  const { status, screen } = await atTerminal(command, [
     ['One:', 'hunter2-secret\r'],
     ['Two:', 'other-secret\r'],
   ])
@@ -16,8 +16,18 @@ test('a secret is asked for once, and what is typed is never on the screen', (t)
   t.notRegex(screen, /hunter2|other-secret/)
 })
 
-test('Ctrl-C at the question ends the program, as anywhere else', (t) => {
-  const { status, screen } = atTerminal(command, [['One:', '\u0003']])
+test('the question is not there before the terminal has stopped to show what is typed', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const { screen } = await atTerminal(command, [
+      ['One:', 'hunter2-secret\r'],
+      ['Two:', 'other-secret\r'],
+    ])
+    t.notRegex(screen, /hunter2|other-secret/)
+  }
+})
+
+test('Ctrl-C at the question ends the program, as anywhere else', async (t) => {
+  const { status, screen } = await atTerminal(command, [['One:', '\u0003']])
   t.not(status, 0)
   t.regex(screen, /interrupted during: One/)
 })
@@ -29,8 +39,8 @@ test('without a terminal nobody is asked', (t) => {
 
 const confirming = [process.execPath, '--import=tsx', fileURLToPath(new URL('programs/confirm.ts', import.meta.url))]
 
-test('y and yes are yes, anything else is no, and so is nothing', (t) => {
-  const { status, screen } = atTerminal(confirming, [
+test('y and yes are yes, anything else is no, and so is nothing', async (t) => {
+  const { status, screen } = await atTerminal(confirming, [
     ['One? [y/N]', 'y\r'],
     ['Two? [y/N]', 'YES\r'],
     ['Three? [y/N]', '\r'],
@@ -40,10 +50,10 @@ test('y and yes are yes, anything else is no, and so is nothing', (t) => {
   t.regex(screen, /answers true true false false/)
 })
 
-test('a question that nobody can answer is neither yes nor no, and Ctrl-C ends the program', (t) => {
+test('a question that nobody can answer is neither yes nor no, and Ctrl-C ends the program', async (t) => {
   const { stdout } = spawnSync(confirming[0] ?? '', confirming.slice(1), { input: 'y\n' })
   t.is(String(stdout), 'answers    \n')
-  const { status, screen } = atTerminal(confirming, [['One? [y/N]', '\u0003']])
+  const { status, screen } = await atTerminal(confirming, [['One? [y/N]', '\u0003']])
   t.not(status, 0)
   t.regex(screen, /interrupted during: One/)
 })

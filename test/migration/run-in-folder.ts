@@ -40,6 +40,8 @@ export function listeningConsole(): Console & { lines: string[] } {
     error: (error) => hear('error')(error.what, error.means ?? '', error.next ?? ''),
     bug: (error) => hear('bug')(String(error)),
     table: hear('table'),
+    pause: () => undefined,
+    resume: () => undefined,
   }
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { access, constants, readFile } from 'node:fs/promises'
 import { Decrypter, Encrypter } from 'age-encryption'
 import { openCopyPlace } from '../../backup/copy.ts'
@@ -15,7 +16,11 @@ const roomBytes = 2 * 1024 ** 3
 const keysOpenWhatTheyClose: PreflightCheck = {
   name: 'AGE_IDENTITY_FILE opens what AGE_RECIPIENTS close',
   run: async ({ settings }) => {
-    const { ageRecipients, ageIdentityFile } = settings
+    const { ageIdentityFile } = settings
+    const ageRecipients = settings.ageRecipients.filter((recipient) => recipient !== 'passphrase')
+    const hasPassphrase = ageRecipients.length < settings.ageRecipients.length
+    // A passphrase is in nobody's file: migrate:backup and migrate:provision ask for it.
+    if (hasPassphrase && !existsSync(ageIdentityFile ?? '')) return []
     if (ageIdentityFile === undefined) {
       return [
         {
@@ -29,6 +34,7 @@ const keysOpenWhatTheyClose: PreflightCheck = {
     const text = await readFile(ageIdentityFile, 'utf8').catch((error: unknown) => {
       throw new OperatorError(`AGE_IDENTITY_FILE cannot be read: ${messageOf(error)}`, { cause: error })
     })
+    if (/^(age-encryption\.org\/|-----BEGIN AGE)/.test(text)) return []
     const lines = text.split('\n').map((line) => line.trim())
     const identities = lines.filter((line) => line !== '' && !line.startsWith('#'))
     return (await opens(ageRecipients, identities)) ? [] : [keysDiffer(ageIdentityFile)]

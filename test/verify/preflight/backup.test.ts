@@ -49,6 +49,14 @@ test('an identity of another key pair is an error', async (t) => {
   )
 })
 
+test('a passphrase among the recipients is no reason to want an identity file', async (t) => {
+  const found = await findings(t, () => ({ AGE_RECIPIENTS: 'passphrase', AGE_IDENTITY_FILE: '' }))
+  t.deepEqual(
+    found.filter(({ name }) => name === keys),
+    [],
+  )
+})
+
 test('a damaged identity is an error that does not repeat it', async (t) => {
   const found = await findings(t, (folder) => {
     writeFileSync(join(folder, 'damaged'), 'AGE-SECRET-KEY-1DAMAGED\n')
