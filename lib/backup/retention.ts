@@ -6,6 +6,7 @@ import { messageOf } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { backupFolder } from './begin.ts'
 import { syncFolder } from './disk.ts'
+import { withExcuses } from './excuses.ts'
 import { type Manifest, partialSuffix, readManifest, removingSuffix } from './manifest.ts'
 import { isNameOf } from './unfinished.ts'
 import { verifyBackup } from './verify.ts'
@@ -61,10 +62,7 @@ export async function removeOldBackups(
 /** Whether it had to leave out what BACKUP_EXCUSE does not excuse: an older one may hold it. */
 async function isIncomplete({ settings }: Migration, fresh: string): Promise<boolean> {
   const { unreadable } = await readManifest(fresh)
-  return unreadable.some(
-    ({ group, resource }) =>
-      ![`${resource}.${group}`, `*.${group}`].some((name) => settings.backupExcuse.includes(name)),
-  )
+  return withExcuses(unreadable, settings.backupExcuse).some(({ excused }) => !excused)
 }
 
 /** Whole by their manifests, newest first; those of this cluster's name whose manifest cannot be read, as sentences. */
