@@ -80,7 +80,7 @@ export class Archive {
   async add(path: string, source: Bytes | Uint8Array): Promise<FileEntry> {
     const file = join(this.partial, archivePath.parse(path))
     const encrypted = path.endsWith('.age')
-    const plain = measure()
+    const plain = tally()
     const written = measure()
     const stages: ((bytes: Bytes) => Bytes)[] = [plain.through]
     if (/\.gz(\.age)?$/.test(path)) stages.push(compress)
@@ -226,6 +226,20 @@ export function measure() {
     bytes: () => bytes,
     /** in hex; once only */
     sha256: () => hash.digest('hex'),
+  }
+}
+
+/** Counts what passes through it. */
+function tally() {
+  let bytes = 0
+  return {
+    through: async function* (source: Bytes): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        bytes += chunk.length
+        yield chunk
+      }
+    },
+    bytes: () => bytes,
   }
 }
 
