@@ -2,8 +2,9 @@
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { encryptionTo } from '../lib/backup/encryption.ts'
+import { backupFolder } from '../lib/backup/begin.ts'
 import { readFinalSet } from '../lib/backup/final-set.ts'
+import { keysFor } from '../lib/backup/keys.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
@@ -25,7 +26,7 @@ export default await phase('provision', async (migration) => {
   const talosctl = await Talosctl.open(settings)
   const oldAddress = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const address = settings.scenario === 'B' ? parseAddress(settings.newNodeAddress ?? '', 'NEW_TALOS_NODE') : oldAddress
-  const source = await chooseSnapshot(migration, (folder) => readFinalSet(settings, folder))
+  const source = await chooseSnapshot(migration, (folder) => readFinalSet(migration, folder))
 
   const config = await prepareConfig(migration, talosctl)
   const snapshot = await migration.step(`Check the snapshot ${source.origin} against ${config.origin}`, () =>
@@ -43,10 +44,9 @@ export default await phase('provision', async (migration) => {
     withMemoryFolder(settings, (folder) => recoverEtcd(migration, talosctl, address, source, folder)),
   )
 
-  const encrypt = async (plain: Buffer, path: string) => {
-    const sealed = encryptionTo(settings.ageRecipients).encrypt(Readable.from([plain]))
-    await pipeline(sealed, createWriteStream(path, { mode: 0o600 }))
-  }
+  const { encryption } = await keysFor(migration, backupFolder(migration))
+  const encrypt = async (plain: Buffer, path: string) =>
+    pipeline(encryption.encrypt(Readable.from([plain])), createWriteStream(path, { mode: 0o600 }))
   await migration.step('Fetch the kubeconfig', () => replaceKubeconfig(migration, talosctl, { address }, encrypt))
   if (migration.dryRun) return
 

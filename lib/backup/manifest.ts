@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -51,6 +52,8 @@ const manifestSchema = z.object({
     talos: z.string().exactOptional(),
     kubernetes: z.string().exactOptional(),
     talosctl: z.string().exactOptional(),
+    etcdutl: z.string().exactOptional(),
+    talosMigrate: z.string().exactOptional(),
   }),
   snapshot: snapshotEntry.exactOptional(),
 })
@@ -62,7 +65,11 @@ export type UnreadableResource = Manifest['unreadable'][number]
 export type SnapshotEntry = z.output<typeof snapshotEntry>
 
 export const manifestFile = 'manifest.json'
+/** For `sha256sum -c`, the manifest included. */
+export const sumsFile = 'SHA256SUMS'
 export const partialSuffix = '.partial'
+/** Of a backup that retention is removing. */
+export const removingSuffix = '.removing'
 
 /**
  * The manifest of a whole backup.
@@ -74,6 +81,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw new OperatorError(`${folder} was never finished.`, {
       means: 'The run that wrote it was interrupted; it is no backup.',
       next: 'Use a folder without .partial, or take a new backup: task migrate:backup',
+    })
+  }
+  if (folder.endsWith(removingSuffix)) {
+    throw new OperatorError(`${folder} is half removed.`, {
+      means: 'BACKUP_KEEP removed it, and the run was interrupted; the next backup finishes that.',
+      next: 'Use another backup.',
     })
   }
   const file = join(folder, manifestFile)
@@ -100,6 +113,16 @@ export function parseManifest(text: string, origin: string): Manifest {
     means: 'What the backup holds cannot be known from it.',
     next: 'Use another backup, or take a new one: task migrate:backup',
   })
+}
+
+/** The sums of a backup's files in the format of sha256sum (GNU coreutils). The manifest's and its code's are among them. */
+export function sumsOf(files: readonly Pick<FileEntry, 'path' | 'sha256'>[], more: Record<string, Uint8Array>): string {
+  const beside = Object.entries(more).map(([path, content]) => ({
+    path,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  }))
+  const sorted = [...beside, ...files].toSorted((a, b) => (a.path < b.path ? -1 : 1))
+  return sorted.map(({ path, sha256 }) => `${sha256}  ${path}\n`).join('')
 }
 
 /** What a backup had to leave out, as lines for the operator. */

@@ -112,8 +112,8 @@ export class KubernetesApi {
     return this.#exchange('GET', path, { ...options, ...(query ? { query } : {}) })
   }
 
-  create<T = KubernetesObject>(path: string, object: unknown): Promise<T> {
-    return this.#send('POST', path, { body: object })
+  create<T = KubernetesObject>(path: string, object: unknown, query: Query = {}): Promise<T> {
+    return this.#send('POST', path, { body: object, query })
   }
 
   replace<T = KubernetesObject>(path: string, object: unknown): Promise<T> {
@@ -124,8 +124,8 @@ export class KubernetesApi {
     return this.#send('DELETE', path, options === undefined ? {} : { body: options })
   }
 
-  mergePatch<T = KubernetesObject>(path: string, patch: unknown): Promise<T> {
-    return this.#send('PATCH', path, { body: patch, contentType: 'application/merge-patch+json' })
+  mergePatch<T = KubernetesObject>(path: string, patch: unknown, query: Query = {}): Promise<T> {
+    return this.#send('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query })
   }
 
   jsonPatch<T = KubernetesObject>(path: string, operations: JsonPatchOperation[]): Promise<T> {
@@ -133,11 +133,11 @@ export class KubernetesApi {
   }
 
   /** Server-side apply. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ */
-  apply<T = KubernetesObject>(path: string, object: unknown, fieldManager: string): Promise<T> {
+  apply<T = KubernetesObject>(path: string, object: unknown, fieldManager: string, query: Query = {}): Promise<T> {
     return this.#send('PATCH', path, {
       body: object,
       contentType: 'application/apply-patch+yaml',
-      query: { fieldManager, force: true },
+      query: { ...query, fieldManager, force: true },
     })
   }
 

@@ -67,6 +67,19 @@ export const phases: readonly Phase[] = [
 
 /** Those that have no place in that order. */
 const anyTime: readonly Phase[] = [
+  {
+    name: 'backup-verify',
+    summary: 'read a backup back, open its snapshot, say what a recovery would restore',
+    changes: null,
+    journaled: false,
+  },
+  {
+    name: 'restore',
+    summary: 'selected objects from a backup into a cluster',
+    changes: 'the cluster',
+    journaled: true,
+    repeatable: true,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
 ]
 

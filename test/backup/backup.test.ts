@@ -12,7 +12,7 @@ import { parseMachineConfig } from '../../lib/talos/machine-config.ts'
 import { checkSnapshotFile, proveKinship, readSnapshot } from '../../lib/talos/snapshot.ts'
 import { killWhen, type Practice, practise } from '../end-to-end/on-practice-cluster.ts'
 import { defineTwoVersions } from '../kubernetes/two-versions.ts'
-import { makeKeys, scratchFolder, whole } from './keys.ts'
+import { makeKeys, operatorWho, scratchFolder, whole } from './keys.ts'
 
 const tricky = {
   metadata: { name: 'tricky' },
@@ -149,7 +149,7 @@ async function objectsIn(folder: string, path: string, decryption: Decryption): 
 }
 
 async function bringsSnapshotAndConfigTogether(t: ExecutionContext, { cluster }: Practice, folder: string) {
-  const { manifest, ...set } = await readFinalSet(cluster.homelab, folder)
+  const { manifest, ...set } = await readFinalSet({ settings: cluster.homelab, prompt: operatorWho() }, folder)
   const snapshot = await set.openSnapshot(await scratchFolder(t))
   t.is(manifest.snapshot?.sha256, (await checkSnapshotFile(snapshot)).sha256)
   const content = await readSnapshot(snapshot)
