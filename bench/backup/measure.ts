@@ -48,6 +48,8 @@ async function run({ program, args }: Command, output: string, mostMemoryMB: num
   const out = openSync(output, 'a')
   const child = spawn(program, args, { stdio: ['ignore', out, 'pipe'] })
   closeSync(out)
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
   let complaint = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk).slice(-2000)
@@ -55,9 +57,12 @@ async function run({ program, args }: Command, output: string, mostMemoryMB: num
   let peak = 0
   const looking = setInterval(() => {
     peak = peakOf(child.pid) ?? peak
-    if (peak > mostMemoryMB) child.kill('SIGKILL')
+    if (peak > mostMemoryMB) end()
   }, looksEveryMs)
-  const [code] = await once(child, 'close').finally(() => clearInterval(looking))
+  const [code] = await once(child, 'close').finally(() => {
+    clearInterval(looking)
+    process.off('exit', end)
+  })
   if (peak > mostMemoryMB) throw new TooMuchMemory(`ended when it had taken ${(peak / 1000).toFixed(1)} GB of memory`)
   if (code !== 0) throw new Error(`${program} ${args.at(-1)} ended with ${code}: ${complaint}`)
   return peak
