@@ -91,7 +91,7 @@ test('fail changes nothing at all when anything differs, and names it', async (t
   const error = await t.throwsAsync(restore(vault, api, backup, { selection, conflict: 'fail' }), {
     instanceOf: OperatorError,
   })
-  t.regex(error.message, /2 objects are there and differ: .*(ConfigMap fail\/changed|Secret fail\/secret)/)
+  t.regex(error.message, /There already, and different \(2\): .*(ConfigMap fail\/changed|Secret fail\/secret)/)
   t.deepEqual(await versions('fail'), before)
 })
 
@@ -138,7 +138,7 @@ test('a dry run of a namespace that is not there says that the server cannot be 
   const { summary, lines } = await restore(vault, api, backup, { selection, dryRun: true })
   t.is(total(summary, 'created'), 5)
   t.deepEqual(summary.refused, [])
-  t.true(lines.some((line) => /info 4 objects: the server cannot be asked/.test(line)))
+  t.true(lines.some((line) => /info Of 4 the server cannot be asked/.test(line)))
   t.is(await api.getOrNull('/api/v1/namespaces/gone'), null)
 })
 

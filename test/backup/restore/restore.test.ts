@@ -56,7 +56,7 @@ async function takesFlags(t: ExecutionContext, { task, cluster }: Practice, api:
   t.regex(skipped.output, /claim-token: \(hidden, as in the backup\)/)
   const refused = await task(['migrate:restore', '--', ...select, '--conflict', 'fail'])
   t.is(refused.exitCode, 1)
-  t.regex(refused.output, /1 objects are there and differ: Secret media\/plex/)
+  t.regex(refused.output, /There already, and different \(1\): Secret media\/plex/)
   const folder = join(cluster.homelab.backupDir, readdirSync(cluster.homelab.backupDir)[0] ?? '')
   const updated = await task(['migrate:restore', '--', ...select, '--conflict', 'update', '--backup', folder])
   t.is(updated.exitCode, 0, updated.output)
