@@ -1,4 +1,4 @@
-import { KubernetesApi, type KubernetesObject, type WatchEvent } from '../../kubernetes/api.ts'
+import { ApiError, KubernetesApi, type KubernetesObject, type WatchEvent } from '../../kubernetes/api.ts'
 import type { Clock } from '../../migration/clock.ts'
 import { nameOf } from '../homelab/resources.ts'
 
@@ -68,10 +68,12 @@ export class Mirror {
       const connection = this.#api
       try {
         await this.#listAndWatch(collection, signal)
-      } catch {
-        // Another collection may have made a new connection already.
-        if (this.#api === connection) await this.disconnect()
+      } catch (error) {
         this.#inStep.delete(collection.kind)
+        // A kind that is not defined yet says nothing against the connection.
+        const isServed = !(error instanceof ApiError && error.status === 404)
+        // Another collection may have made a new connection already.
+        if (isServed && this.#api === connection) await this.disconnect()
         await this.#clock.sleep(retryMs, signal)
       }
     }
