@@ -5,6 +5,7 @@ import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
+import { checkRebuild } from '../lib/recovery/from-git.ts'
 import {
   checkBeforeShutdown,
   rememberOldMachine,
@@ -13,6 +14,7 @@ import {
   type VerifiedSnapshot,
 } from '../lib/talos/old-machine.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
+import { unlessRebuilding } from '../lib/talos/without-snapshot.ts'
 
 export default await phase('shutdown', async (migration) => {
   const { settings } = migration
@@ -23,14 +25,20 @@ export default await phase('shutdown', async (migration) => {
 
   await migration.step('Check what must hold before it is off', () => checkBeforeShutdown(migration, talosctl, address))
 
+  if (settings.recovery === 'gitops') {
+    await migration.step('Check what the cluster is rebuilt from', () => checkRebuild(migration))
+  }
+
   await migration.step('Take the final etcd snapshot', () =>
-    withMemoryFolder(settings, (memory) =>
-      takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
-        const { folder } = await writeFinalSet(settings, finalSetOf(migration, snapshot))
-        if (settings.ageIdentityFile) await (await readFinalSet(settings, folder)).openSnapshot(memory)
-        else migration.console.warn('It was not read back: AGE_IDENTITY_FILE is not set, and provision will need it.')
-        return { folder }
-      }),
+    unlessRebuilding(migration, () =>
+      withMemoryFolder(settings, (memory) =>
+        takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
+          const { folder } = await writeFinalSet(settings, finalSetOf(migration, snapshot))
+          if (settings.ageIdentityFile) await (await readFinalSet(settings, folder)).openSnapshot(memory)
+          else migration.console.warn('It was not read back: AGE_IDENTITY_FILE is not set, and provision will need it.')
+          return { folder }
+        }),
+      ),
     ),
   )
 

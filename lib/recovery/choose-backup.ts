@@ -1,0 +1,68 @@
+import { dirname } from 'node:path'
+import { backupFact } from '../backup/begin.ts'
+import { decryptionFrom } from '../backup/encryption.ts'
+import { type BackedUpObjects, backedUpObjects, resourceName } from '../backup/restore/source.ts'
+import { calledIn } from '../gitops/holders.ts'
+import { OperatorError } from '../migration/errors.ts'
+import type { Migration } from '../migration/migration.ts'
+import { oldMachineOff } from '../talos/old-machine.ts'
+
+/**
+ * The backup that a cluster is rebuilt from: SNAPSHOT, if it names one, else that of this run, and that only after this run has
+ * proven the old machine off.
+ * @throws OperatorError when there is none
+ */
+export function chooseRebuildSource(migration: Migration): string {
+  const { snapshotFile } = migration.settings
+  if (snapshotFile !== undefined) return snapshotFile.endsWith('.age') ? dirname(snapshotFile) : snapshotFile
+  const off = migration.recall('old-machine-off', oldMachineOff)
+  const backup = migration.recall('backup', backupFact)
+  if (backup && (off || migration.dryRun)) return backup.folder
+  throw new OperatorError(
+    backup
+      ? 'This run has not proven the old machine to be off.'
+      : 'This run has no backup to rebuild the cluster from.',
+    {
+      means: 'Git does not hold everything: what it lacks is restored from a backup, onto a machine that is alone.',
+      next: `First: task migrate:${backup ? 'shutdown' : 'backup'}. If the old machine is lost, name a backup: task migrate:provision RECOVERY=gitops SNAPSHOT=<backup folder>`,
+    },
+  )
+}
+
+/**
+ * The backup that this run would rebuild from, the old machine being on still.
+ * @throws OperatorError when there is none
+ */
+export function rebuildBackup(migration: Migration): string {
+  const backup = migration.recall('backup', backupFact)
+  if (backup) return backup.folder
+  throw new OperatorError('This run has no backup to rebuild the cluster from.', {
+    means: 'Git does not hold everything: what it lacks is restored from a backup.',
+    next: 'First: task migrate:backup',
+  })
+}
+
+/**
+ * Opens a backup for a rebuild.
+ * @param names by calledIn(): what is selected of it; all of it, when it is only read
+ * @throws OperatorError when it is no whole backup of objects, or AGE_IDENTITY_FILE does not open it
+ */
+export async function openBackup(
+  { settings }: Pick<Migration, 'settings'>,
+  folder: string,
+  names: ReadonlySet<string> = new Set(),
+): Promise<BackedUpObjects> {
+  const resources = new Set([...names].map((name) => name.slice(0, name.indexOf(' '))))
+  const backup = await backedUpObjects(folder, {
+    decryption: await decryptionFrom(settings.ageIdentityFile),
+    selection: {
+      resource: (entry) => resources.has(resourceName(entry)),
+      object: (object, entry) => names.has(calledIn({ resource: resourceName(entry), object })),
+    },
+  })
+  if (backup.manifest.content === 'backup') return backup
+  throw new OperatorError(`${folder} holds a snapshot, and no objects.`, {
+    means: 'A rebuild restores what Git does not hold from a backup of all objects.',
+    next: 'Name the folder of a backup: SNAPSHOT=<backup folder>, or recover from the snapshot: RECOVERY=snapshot',
+  })
+}
