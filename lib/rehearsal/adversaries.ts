@@ -158,7 +158,8 @@ class Game {
       const path = homelab.types.path(object)
       const live = this.#live(object)
       if (owner?.kind === 'ApplicationSet' && live) return api.replace(path, { ...live, spec: object.spec })
-      return api.apply(path, asInGit(this.#owned(object), this.#options.canary), fieldManagerOf(owner))
+      const wanted = this.#owned(object)
+      return api.apply(path, live ? wanted : asInGit(wanted, this.#options.canary), fieldManagerOf(owner))
     })
   }
 
@@ -225,11 +226,15 @@ function reportFor(live: KubernetesObject, situation: Situation): Report | undef
   return fluxKinds.includes(live.kind ?? '') ? fluxReport(live, situation) : firstReport(live, situation)
 }
 
-/** A claim in Git names no volume: whoever makes it without its old one waits for a new, empty one. */
+/**
+ * What is made of Git when it is not there: a claim in Git names no volume, so that one without its old volume waits for a new, empty
+ * one; and nothing has a switch that Git does not name.
+ */
 function asInGit(object: KubernetesObject, canary: string | undefined): KubernetesObject {
-  if (object.kind !== 'PersistentVolumeClaim') return withPlainValues(object, canary)
-  const { volumeName: _, ...spec } = object.spec as { volumeName?: string }
-  return { ...object, spec }
+  const { volumeName, suspend, ...spec } = (object.spec ?? {}) as { volumeName?: string; suspend?: boolean }
+  if (object.kind === 'PersistentVolumeClaim') return { ...object, spec }
+  if (fluxKinds.includes(object.kind ?? '')) return { ...object, spec: suspend ? { ...spec, suspend } : spec }
+  return withPlainValues(object, canary)
 }
 
 /** Flux writes `suspend: false` where Git says nothing: that is how a parent un-suspends its children. */
