@@ -55,7 +55,7 @@ export function byResource<T extends { called: string }>(entries: readonly T[]):
 export function parseRestoreList(text: string, origin: string): RestoreList {
   const names = new Set<string>()
   const wrong: string[] = []
-  for (const [index, raw] of text.split('\n').entries()) {
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
     const content = raw.replace(/(^|\s)#.*$/, '').trim()
     if (content === '') continue
     const [, resource, name = ''] = line.exec(content) ?? []
