@@ -25,7 +25,7 @@ try {
   if (scenario !== 'A') throw notYet(scenario)
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
-  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal })
+  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
   else process.exitCode = await rehearse(console, { keep: flags.keep === true, recovery, flags: passedOn })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')

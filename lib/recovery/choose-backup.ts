@@ -8,37 +8,30 @@ import type { Migration } from '../migration/migration.ts'
 import { oldMachineOff } from '../talos/old-machine.ts'
 
 /**
- * The backup that a cluster is rebuilt from: SNAPSHOT, if it names one, else that of this run, and that only after this run has
- * proven the old machine off.
+ * The backup that a cluster is rebuilt from: SNAPSHOT, if it names one, else that of this run.
  * @throws OperatorError when there is none
  */
-export function chooseRebuildSource(migration: Migration): string {
+export function chooseBackup(migration: Migration): string {
   const { snapshotFile } = migration.settings
   if (snapshotFile !== undefined) return snapshotFile.endsWith('.age') ? dirname(snapshotFile) : snapshotFile
-  const off = migration.recall('old-machine-off', oldMachineOff)
-  const backup = migration.recall('backup', backupFact)
-  if (backup && (off || migration.dryRun)) return backup.folder
-  throw new OperatorError(
-    backup
-      ? 'This run has not proven the old machine to be off.'
-      : 'This run has no backup to rebuild the cluster from.',
-    {
-      means: 'Git does not hold everything: what it lacks is restored from a backup, onto a machine that is alone.',
-      next: `First: task migrate:${backup ? 'shutdown' : 'backup'}. If the old machine is lost, name a backup: task migrate:provision RECOVERY=gitops SNAPSHOT=<backup folder>`,
-    },
-  )
-}
-
-/**
- * The backup that this run would rebuild from, the old machine being on still.
- * @throws OperatorError when there is none
- */
-export function rebuildBackup(migration: Migration): string {
   const backup = migration.recall('backup', backupFact)
   if (backup) return backup.folder
   throw new OperatorError('This run has no backup to rebuild the cluster from.', {
     means: 'Git does not hold everything: what it lacks is restored from a backup.',
-    next: 'First: task migrate:backup',
+    next: 'First: task migrate:backup. If the old machine is lost, name one: task migrate:provision RECOVERY=gitops SNAPSHOT=<backup folder>',
+  })
+}
+
+/**
+ * Nothing is rebuilt while the cluster could still be running elsewhere.
+ * @throws OperatorError unless this run has proven the old machine off, or the operator has named the backup
+ */
+export function refuseUnlessOff(migration: Migration): void {
+  const isOff = migration.recall('old-machine-off', oldMachineOff) !== undefined
+  if (isOff || migration.dryRun || migration.settings.snapshotFile !== undefined) return
+  throw new OperatorError('This run has not proven the old machine to be off.', {
+    means: 'Nothing may be rebuilt while the cluster could still be running elsewhere.',
+    next: 'First: task migrate:shutdown. If the old machine is lost, name the backup: task migrate:provision RECOVERY=gitops SNAPSHOT=<backup folder>',
   })
 }
 

@@ -1,3 +1,4 @@
+import type { BackedUpObjects } from '../backup/restore/source.ts'
 import { type RestoreSummary, restoreObjects, showSummary } from '../backup/restore.ts'
 import { controllersRun, rootsAreApplied } from '../gitops/takeover.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'
@@ -7,7 +8,7 @@ import type { Migration } from '../migration/migration.ts'
 import { verifyNew } from '../talos/bootstrap.ts'
 import { kubeSystemUid } from '../talos/control-plane.ts'
 import { beginEtcd } from '../talos/recovery.ts'
-import { chooseRebuildSource, openBackup, rebuildBackup } from './choose-backup.ts'
+import { chooseBackup, openBackup, refuseUnlessOff } from './choose-backup.ts'
 import { type Decision, decide } from './decision.ts'
 import { objectsOfBackup } from './objects.ts'
 import type { Recovery } from './recovery.ts'
@@ -19,11 +20,13 @@ import { showLosses, showRestored } from './show.ts'
  * @throws OperatorError when this run has no backup and none is named, or the restore list is not right
  */
 export async function fromGit(migration: Migration): Promise<Recovery> {
-  const folder = chooseRebuildSource(migration)
+  refuseUnlessOff(migration)
+  const folder = chooseBackup(migration)
   const backup = await openBackup(migration, folder)
   const decision = await decide(migration.settings, objectsOfBackup(backup))
   return {
-    check: () => migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, decision)),
+    check: () =>
+      migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, backup, decision)),
     startEtcd: (talosctl, address) => migration.step('Begin a new etcd', () => beginEtcd(migration, talosctl, address)),
     verifyCluster: async (api, address) => {
       const found = (await kubeSystemUid(api)) ?? ''
@@ -39,16 +42,18 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
  * @throws OperatorError when not
  */
 export async function checkRebuild(migration: Migration): Promise<void> {
-  const folder = rebuildBackup(migration)
+  const folder = chooseBackup(migration)
   const backup = await openBackup(migration, folder)
   const decision = await decide(migration.settings, objectsOfBackup(backup))
+  warnOfUnread(migration, backup)
   showLosses(migration, decision)
   const count = decision.before.size + decision.engine.size
   migration.console.info(`${count} objects will be restored from ${folder}, and the rest comes out of Git.`)
 }
 
-async function announce(migration: Migration, decision: Decision): Promise<void> {
+async function announce(migration: Migration, backup: BackedUpObjects, decision: Decision): Promise<void> {
   const { console } = migration
+  warnOfUnread(migration, backup)
   showRestored(migration, decision)
   showLosses(migration, decision)
   console.info(decision.listed ? `As ${decision.listed} says.` : 'There is no list that a person has edited.')
@@ -60,6 +65,13 @@ async function announce(migration: Migration, decision: Decision): Promise<void>
     ({ what, kind, called }) => `${what} ${kind} ${called.slice(called.indexOf(' ') + 1)}`,
   )
   migration.remember('announced-losses', lost)
+}
+
+function warnOfUnread({ console }: Migration, { manifest }: BackedUpObjects): void {
+  for (const entry of manifest.unreadable) {
+    const resource = entry.group === '' ? entry.resource : `${entry.resource}.${entry.group}`
+    console.warn(`The backup has no ${resource}: what Git lacks of it is lost. (${entry.reason})`)
+  }
 }
 
 async function rebuild(migration: Migration, api: KubernetesApi, folder: string, decision: Decision): Promise<void> {

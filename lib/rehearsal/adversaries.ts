@@ -248,7 +248,13 @@ function collectionsOf({ objects, types }: Homelab): Collection[] {
   const kinds = new Map(
     objects.filter((object) => ownerOf(object)).map(({ kind = '', apiVersion = '' }) => [kind, apiVersion]),
   )
-  return [...kinds].map(([kind, apiVersion]) => ({ apiVersion, kind, path: types.collection({ apiVersion, kind }) }))
+  return [...kinds].map(([kind, apiVersion]) => ({
+    apiVersion,
+    kind,
+    path: types.collection({ apiVersion, kind }),
+    // A cable that was pulled says nothing: this is how long nobody notices.
+    watchSeconds: compared.includes(kind) ? 10 : 30,
+  }))
 }
 
 async function main(kubeconfigPath: string | undefined): Promise<void> {

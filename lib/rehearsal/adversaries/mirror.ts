@@ -6,10 +6,10 @@ export interface Collection {
   apiVersion: string
   kind: string
   path: string
+  /** after so many seconds it is listed anew, whatever the watch says */
+  watchSeconds: number
 }
 
-/** The API server ends a watch after so long. A cable that was pulled says nothing, so this bounds how long nobody notices. */
-const watchSeconds = 10
 const retryMs = 250
 
 /**
@@ -79,7 +79,7 @@ export class Mirror {
     }
   }
 
-  async #listAndWatch({ apiVersion, kind, path }: Collection, signal: AbortSignal): Promise<void> {
+  async #listAndWatch({ apiVersion, kind, path, watchSeconds }: Collection, signal: AbortSignal): Promise<void> {
     const api = await this.api()
     const list = await api.get<{ metadata: { resourceVersion: string }; items: KubernetesObject[] }>(path)
     for (const [name, object] of this.#objects) if (object.kind === kind) this.#objects.delete(name)
