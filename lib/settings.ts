@@ -10,6 +10,10 @@ import { OperatorError } from './migration/errors.ts'
 /** The project's own folder: where env/ and Taskfile.yml are, from the sources and from the bundles in dist/ alike. */
 export const projectFolder = findProjectFolder(dirname(fileURLToPath(import.meta.url)))
 
+/** This program's own version, from its package.json. */
+export const ownVersion = (JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')) as { version: string })
+  .version
+
 const address = z.string().refine((text) => isIP(text) !== 0, 'an IP address, such as 192.168.1.54')
 const version = z.string().regex(/^v\d+\.\d+\.\d+$/, 'a version with its v, such as v1.11.1')
 const seconds = z.coerce

@@ -2,7 +2,8 @@
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { encryptionTo } from '../lib/backup/encryption.ts'
+import { backupFolder } from '../lib/backup/begin.ts'
+import { keysFor } from '../lib/backup/keys.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
@@ -35,10 +36,9 @@ export default await phase('provision', async (migration) => {
 
   await recovery.startEtcd(talosctl, address)
 
-  const encrypt = async (plain: Buffer, path: string) => {
-    const sealed = encryptionTo(settings.ageRecipients).encrypt(Readable.from([plain]))
-    await pipeline(sealed, createWriteStream(path, { mode: 0o600 }))
-  }
+  const { encryption } = await keysFor(migration, backupFolder(migration))
+  const encrypt = async (plain: Buffer, path: string) =>
+    pipeline(encryption.encrypt(Readable.from([plain])), createWriteStream(path, { mode: 0o600 }))
   await migration.step('Fetch the kubeconfig', () => replaceKubeconfig(migration, talosctl, { address }, encrypt))
   if (migration.dryRun) return
 

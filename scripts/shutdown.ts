@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { readFinalSet, writeFinalSet } from '../lib/backup/final-set.ts'
+import { backupFolder } from '../lib/backup/begin.ts'
+import { readFinalSetBack, writeFinalSet } from '../lib/backup/final-set.ts'
+import { keysFor } from '../lib/backup/keys.ts'
 import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
 import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
@@ -29,13 +31,13 @@ export default await phase('shutdown', async (migration) => {
     await migration.step('Check what the cluster is rebuilt from', () => checkRebuild(migration))
   }
 
+  const keys = await keysFor(migration, backupFolder(migration))
   await migration.step('Take the final etcd snapshot', () =>
     unlessRebuilding(migration, () =>
       withMemoryFolder(settings, (memory) =>
         takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
-          const { folder } = await writeFinalSet(settings, finalSetOf(migration, snapshot))
-          if (settings.ageIdentityFile) await (await readFinalSet(settings, folder)).openSnapshot(memory)
-          else migration.console.warn('It was not read back: AGE_IDENTITY_FILE is not set, and provision will need it.')
+          const { folder } = await writeFinalSet(settings, keys, finalSetOf(migration, snapshot))
+          await readFinalSetBack(migration, folder, memory)
           return { folder }
         }),
       ),
@@ -53,7 +55,7 @@ export default await phase('shutdown', async (migration) => {
   })
 })
 
-function finalSetOf({ settings, clock }: Migration, snapshot: VerifiedSnapshot): Parameters<typeof writeFinalSet>[1] {
+function finalSetOf({ settings, clock }: Migration, snapshot: VerifiedSnapshot): Parameters<typeof writeFinalSet>[2] {
   const { kubeSystemUid, revision, hash, versions } = snapshot
   return {
     snapshotPath: snapshot.path,

@@ -46,6 +46,7 @@ test('every target that the runbook names is there, with a description', async (
     'plan',
     'preflight',
     'backup',
+    'backup-verify',
     'drain',
     'shutdown',
     'provision',

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { Decrypter, Encrypter, identityToRecipient } from 'age-encryption'
+import { armor, Decrypter, Encrypter, identityToRecipient } from 'age-encryption'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
 export type Bytes = AsyncIterable<Uint8Array>
@@ -81,18 +80,60 @@ export async function decryptionFrom(identityFile: string | undefined): Promise<
       cause: error,
     })
   })
-  const identities = parseIdentities(text, identityFile)
-  const recipients = await Promise.all(identities.map((identity) => recipientOf(identity, identityFile)))
-  return { identityFile, recipients, decrypt: (encrypted, name) => decrypt(identities, identityFile, encrypted, name) }
+  return decryptionWith(parseIdentities(text, identityFile), identityFile)
 }
 
 /**
- * As decryptionFrom; undefined when no identity is set, or its file is elsewhere: a careful operator keeps it off this machine
- * until it is needed, and a backup does not need it.
+ * Decrypts with identities that are at hand.
+ * @param origin the file that they were read from, for messages
+ * @throws OperatorError when one of them is damaged
  */
-export async function decryptionAtHand(identityFile: string | undefined): Promise<Decryption | undefined> {
-  if (identityFile === undefined || !existsSync(identityFile)) return undefined
-  return decryptionFrom(identityFile)
+export async function decryptionWith(identities: readonly string[], origin: string): Promise<Decryption> {
+  const recipients = await Promise.all(identities.map((identity) => recipientOf(identity, origin)))
+  return {
+    identityFile: origin,
+    recipients,
+    decrypt: (encrypted, name) => decrypt(identities, origin, encrypted, name),
+  }
+}
+
+/**
+ * Puts an identity behind a passphrase, as `age -p` does with an identity file (scrypt, work factor 18: about a second).
+ * Source: https://age-encryption.org/v1, "The scrypt recipient type"
+ */
+export async function protectIdentity(identity: string, passphrase: string): Promise<Uint8Array> {
+  const encrypter = new Encrypter()
+  encrypter.setPassphrase(passphrase)
+  return encrypter.encrypt(`${identity}\n`)
+}
+
+/**
+ * The identities in a file that `age -p` or protectIdentity has made, armoured or not.
+ * @returns undefined when the passphrase is not the one
+ * @throws OperatorError when it is no such file
+ */
+export async function openIdentities(
+  content: Uint8Array,
+  passphrase: string,
+  origin: string,
+): Promise<string[] | undefined> {
+  const decrypter = new Decrypter()
+  decrypter.addPassphrase(passphrase)
+  try {
+    return parseIdentities(await decrypter.decrypt(withoutArmour(content), 'text'), origin)
+  } catch (error) {
+    if (error instanceof OperatorError) throw error
+    if (messageOf(error).includes('no identity matched')) return undefined
+    throw new OperatorError(`${origin} is damaged, or no passphrase opens it: ${messageOf(error)}.`, {
+      next: 'Set AGE_IDENTITY_FILE to the identity of a recipient that manifest.json names.',
+      cause: error,
+    })
+  }
+}
+
+function withoutArmour(content: Uint8Array): Uint8Array {
+  const text = Buffer.from(content).toString('latin1')
+  return text.startsWith('-----BEGIN') ? armor.decode(text) : content
 }
 
 /**
@@ -106,7 +147,7 @@ export function parseIdentities(text: string, origin: string): string[] {
       means: 'Only native age identities (AGE-SECRET-KEY-1…) can be used.',
       next: ssh
         ? 'Make an age key with age-keygen, and use its public key in AGE_RECIPIENTS.'
-        : `Open it into memory: age -d ${origin} > /dev/shm/identity, set AGE_IDENTITY_FILE to that, and remove it after.`,
+        : 'Run it in a terminal, where the passphrase can be asked for.',
     })
   }
   const lines = text.split('\n').map((line) => line.trim())
@@ -134,7 +175,7 @@ async function recipientOf(identity: string, origin: string): Promise<string> {
   }
 }
 
-async function* decrypt(identities: string[], origin: string, encrypted: Bytes, name: string) {
+async function* decrypt(identities: readonly string[], origin: string, encrypted: Bytes, name: string) {
   const decrypter = new Decrypter()
   for (const identity of identities) decrypter.addIdentity(identity)
   try {

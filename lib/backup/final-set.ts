@@ -3,16 +3,21 @@ import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
+import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
+import { parseMachineConfig } from '../talos/machine-config.ts'
 import { Archive, archiveName, fileContent, measure, plainContent, storedContent, unfinished } from './archive.ts'
-import { type Decryption, decryptionFrom, encryptionTo } from './encryption.ts'
+import { manifestCode } from './authenticity.ts'
+import type { Decryption } from './encryption.ts'
+import { type BackupKeys, decryptionAtHand, decryptionOf, type KeyHolder, protectedIdentityFile } from './keys.ts'
 import { type FileEntry, type Manifest, partialSuffix, readManifest, type SnapshotEntry } from './manifest.ts'
+import { isNameOf } from './unfinished.ts'
 
 const finalSuffix = '-final'
 
 /** Where a snapshot and the machine configs that decrypt it lie in a backup and in a final set alike. */
 export const snapshotPath = 'etcd.snapshot.gz.age'
-export const machineConfigPath = (node: string) => `machineconfig/${node}.yaml.age`
+export const machineConfigPath = (node: string) => `machineconfig/${node}.yaml.gz.age`
 
 export interface FinalSetInfo {
   identity: Manifest['identity']
@@ -42,7 +47,8 @@ export interface FinalSet {
  * @throws OperatorError without a recipient, without a machine config, or when the disk is full
  */
 export async function writeFinalSet(
-  settings: Pick<Settings, 'backupDir' | 'clusterName' | 'ageRecipients'>,
+  settings: Pick<Settings, 'backupDir' | 'clusterName'>,
+  { encryption, protectedIdentity }: BackupKeys,
   set: { snapshotPath: string; machineConfigs: Record<string, Buffer>; info: FinalSetInfo },
 ): Promise<{ folder: string }> {
   if (Object.keys(set.machineConfigs).length === 0) {
@@ -52,7 +58,6 @@ export async function writeFinalSet(
       next: 'Check that the old machine answers: talosctl get machineconfig',
     })
   }
-  const encryption = encryptionTo(settings.ageRecipients)
   await removeLeftOvers(settings)
   const createdAt = set.info.createdAt ?? new Date()
   const name = `${archiveName(settings.clusterName, createdAt)}${finalSuffix}`
@@ -60,26 +65,32 @@ export async function writeFinalSet(
   try {
     const { snapshot, file } = await addSnapshot(archive, set.snapshotPath, set.info.snapshot)
     const files = [file]
+    if (protectedIdentity) files.push(await archive.add(protectedIdentityFile, protectedIdentity))
     for (const [node, config] of Object.entries(set.machineConfigs)) {
       files.push(await archive.add(machineConfigPath(node), config))
     }
     const { identity, versions } = set.info
     const rest = { cluster: settings.clusterName, createdAt: createdAt.toISOString(), identity, versions, snapshot }
-    return {
-      folder: await archive.finish({ content: 'final-snapshot', files, resources: [], unreadable: [], ...rest }),
-    }
+    const content = { content: 'final-snapshot' as const, files, resources: [], unreadable: [], ...rest }
+    return { folder: await archive.finish(content, codeWith(set.machineConfigs)) }
   } catch (error) {
     await archive.abandon()
     throw error
   }
 }
 
+/** The code that any of the control planes' configs makes. */
+function codeWith(configs: Record<string, Buffer>) {
+  const parsed = Object.entries(configs).map(([node, config]) => parseMachineConfig(config, `the config of ${node}`))
+  const controlPlane = parsed.find(({ etcdAuthorityKey }) => etcdAuthorityKey !== undefined)
+  return (manifest: Uint8Array) => controlPlane && manifestCode(controlPlane, manifest)
+}
+
 /** What a killed shutdown has left: the run's lock lets no other one of this cluster be writing it. */
 async function removeLeftOvers({ backupDir, clusterName }: Pick<Settings, 'backupDir' | 'clusterName'>): Promise<void> {
   for (const folder of await unfinished(backupDir)) {
-    const name = basename(folder)
-    const own = name.startsWith(`${clusterName}-`) && name.endsWith(`${finalSuffix}${partialSuffix}`)
-    if (own) await rm(folder, { recursive: true, force: true })
+    const name = basename(folder, partialSuffix)
+    if (isNameOf(clusterName, name) && name.endsWith(finalSuffix)) await rm(folder, { recursive: true, force: true })
   }
 }
 
@@ -102,7 +113,7 @@ export async function addSnapshot(
  * @param folder the set's folder, as recall('final-snapshot') or recall('backup') names it
  * @throws OperatorError when it is no whole backup; the functions of the result, when a file is missing, damaged or does not open
  */
-export async function readFinalSet(settings: Pick<Settings, 'ageIdentityFile'>, folder: string): Promise<FinalSet> {
+export async function readFinalSet(holder: KeyHolder, folder: string): Promise<FinalSet> {
   const manifest = await readManifest(folder)
   return {
     manifest,
@@ -111,7 +122,7 @@ export async function readFinalSet(settings: Pick<Settings, 'ageIdentityFile'>, 
       if (snapshot === undefined)
         throw new OperatorError(`${folder} holds no etcd snapshot.`, { next: recoverOtherwise })
       const target = join(memoryFolder, 'etcd.snapshot')
-      await openSnapshot(folder, snapshot, await decryptionFrom(settings.ageIdentityFile), target)
+      await openSnapshot(folder, snapshot, await decryptionOf(holder, folder), target)
       return target
     },
     machineConfig: async (node) => {
@@ -126,9 +137,19 @@ export async function readFinalSet(settings: Pick<Settings, 'ageIdentityFile'>, 
           next: 'Check NODE_NAME.',
         })
       }
-      return checkedContent(folder, file, await decryptionFrom(settings.ageIdentityFile))
+      return checkedContent(folder, file, await decryptionOf(holder, folder))
     },
   }
+}
+
+/**
+ * Opens what was just written, when its identity is at hand: a set that does not open is found out while the old machine still runs.
+ * @param memoryFolder takes the plain snapshot in the place of the first one
+ */
+export async function readFinalSetBack(migration: Migration, folder: string, memoryFolder: string): Promise<void> {
+  const decryption = await decryptionAtHand(migration, folder)
+  if (decryption) await (await readFinalSet(migration, folder)).openSnapshot(memoryFolder)
+  else migration.console.warn('It was not read back: there is no AGE_IDENTITY_FILE here, and provision will need it.')
 }
 
 const recoverOtherwise = 'Use another backup (SNAPSHOT=FILE), or rebuild from Git: RECOVERY=gitops'

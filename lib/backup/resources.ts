@@ -36,13 +36,14 @@ export async function backUpObjects(
   api: KubernetesApi,
   archive: Archive,
 ): Promise<ResourcesBackup | undefined> {
-  const discovery = await discover(api)
   const { console, clock } = migration
+  const discovery = await discover(api, clock)
   const everySecond = atMostEvery(1000, clock)
   return migration.change(`Write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
     apply: () =>
       backUpResources(api, discovery, archive, {
         clock,
+        note: (text) => console.warn(text),
         onProgress: ({ resourcesDone, resourcesTotal, objects }) =>
           everySecond(() => console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`)),
       }),
@@ -66,7 +67,7 @@ function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
  * @throws OperatorError when the API server is gone or the disk is full
  */
 export async function backUpResources(
-  api: Pick<KubernetesApi, 'raw' | 'server'>,
+  api: Pick<KubernetesApi, 'raw'>,
   discovery: Discovery,
   archive: Archive,
   options: ListingOptions & { onProgress?: (progress: Progress) => void },
@@ -96,7 +97,7 @@ export async function backUpResources(
 type Outcome = { entry: ResourceEntry; file: FileEntry | undefined } | UnreadableResource
 
 async function backUpResource(
-  api: Pick<KubernetesApi, 'raw' | 'server'>,
+  api: Pick<KubernetesApi, 'raw'>,
   listed: ListableResource,
   archive: Archive,
   options: ListingOptions,
@@ -111,6 +112,8 @@ async function backUpResource(
         count += objects
         onObjects(objects)
       })
+      // There were some when the listing was begun first, before it had to be begun anew.
+      if (file === undefined) await archive.drop(path)
       return { file, entry: { group, version, resource, count, ...(file ? { path } : {}) } }
     })
   } catch (error) {

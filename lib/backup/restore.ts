@@ -44,7 +44,7 @@ export async function restoreObjects(
   { conflict }: RestoreOptions,
 ): Promise<RestoreSummary> {
   const needs = await findNeeds(source)
-  const context = contextOf(migration, api, needs, conflict)
+  const context = contextOf(migration, api, source, needs, conflict)
   if (conflict === 'fail') await refuseDifferences(context, source)
   const restoration = new Restoration(context, source)
   for (const entry of needs.resources.filter((one) => !comesLast(one))) await restoration.restore(entry)
@@ -54,8 +54,17 @@ export async function restoreObjects(
   return context.tally.summary()
 }
 
-function contextOf(migration: Migration, api: KubernetesApi, needs: Needs, conflict: Conflict): Context {
+function contextOf(
+  migration: Migration,
+  api: KubernetesApi,
+  { manifest }: BackedUpObjects,
+  needs: Needs,
+  conflict: Conflict,
+): Context {
   const places = new Places(api)
+  const { ageRecipients } = migration.settings
+  // Where a passphrase opens the backup, it opens what is kept of a restore from it.
+  const recipients = ageRecipients.includes('passphrase') ? manifest.recipients : ageRecipients
   return {
     migration,
     api,
@@ -64,7 +73,7 @@ function contextOf(migration: Migration, api: KubernetesApi, needs: Needs, confl
     owners: new OwnerLookup(api, places),
     writer: new Writer(migration, api),
     tally: new Tally(migration.console),
-    keeper: conflict === 'update' ? keeperIn(migration.runFolder, migration.settings.ageRecipients) : undefined,
+    keeper: conflict === 'update' ? keeperIn(migration.runFolder, recipients) : undefined,
     withoutOwner: new Set(),
   }
 }

@@ -1,16 +1,23 @@
 import type { Json, Migration } from '../migration/migration.ts'
+import { parseAddress } from '../network/addresses.ts'
+import { liveMachineConfig, parseMachineConfig } from '../talos/machine-config.ts'
+import type { Talosctl } from '../talos/talosctl.ts'
+import { manifestCode } from './authenticity.ts'
 import type { BackupInProgress } from './begin.ts'
-import { decryptionAtHand } from './encryption.ts'
+import { withExcuses } from './excuses.ts'
+import { decryptionAtHand } from './keys.ts'
 import type { ConfigsBackup, SnapshotBackup } from './machines.ts'
-import { describeUnreadable, type FileEntry } from './manifest.ts'
+import type { FileEntry } from './manifest.ts'
 import type { ResourcesBackup } from './resources.ts'
+import { showVerification } from './show.ts'
 import { assertWhole, verifyBackup } from './verify.ts'
 
 /** What the steps of a backup came to; undefined in a dry run. */
 export interface Parts {
   snapshot: SnapshotBackup | undefined
   objects: ResourcesBackup | undefined
-  configs: ConfigsBackup | undefined
+  machines: ConfigsBackup | undefined
+  credentials: FileEntry[] | undefined
   facts: FileEntry[]
 }
 
@@ -32,24 +39,29 @@ export async function writeFacts(
  */
 export async function sealBackup(
   migration: Migration,
-  { archive, createdAt }: BackupInProgress,
+  talosctl: Talosctl,
+  { archive, createdAt, files: first }: BackupInProgress,
   parts: Parts,
 ): Promise<string | undefined> {
   return migration.change(`Write the manifest of ${archive.name} and call it a backup`, {
     apply: async () => {
-      const { snapshot, objects, configs, facts } = parts
-      if (!snapshot || !objects || !configs) throw new Error('a backup is sealed before all its parts are written')
-      return archive.finish({
-        content: 'backup',
+      const { snapshot, objects, machines, credentials, facts } = parts
+      if (!snapshot || !objects || !machines || !credentials)
+        throw new Error('a backup is sealed before all its parts are written')
+      const address = parseAddress(migration.settings.nodeAddress, 'TALOS_NODE')
+      const config = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
+      const content = {
+        content: 'backup' as const,
         cluster: migration.settings.clusterName,
         createdAt,
-        files: [...snapshot.files, ...objects.files, ...configs.files, ...facts],
+        files: [...first, ...snapshot.files, ...objects.files, ...machines.files, ...credentials, ...facts],
         resources: objects.resources,
-        unreadable: [...objects.unreadable, ...configs.unreadable],
+        unreadable: withExcuses([...objects.unreadable, ...machines.unreadable], migration.settings.backupExcuse),
         identity: snapshot.identity,
         versions: snapshot.versions,
         snapshot: snapshot.snapshot,
-      })
+      }
+      return archive.finish(content, (manifest) => manifestCode(config, manifest))
     },
   })
 }
@@ -60,16 +72,10 @@ export async function sealBackup(
  */
 export async function proveBackup(migration: Migration, folder: string | undefined): Promise<Json> {
   if (folder === undefined) return null
-  const { console, settings } = migration
-  const verified = await verifyBackup(folder, await decryptionAtHand(settings.ageIdentityFile))
+  const verified = await verifyBackup(folder, await decryptionAtHand(migration, folder))
   assertWhole(folder, verified)
-  const { files, bytes, objects, opened, manifest } = verified
   migration.remember('backup', { folder })
-  console.info(`${folder}: ${objects} objects in ${files} files, ${(bytes / 1e6).toFixed(1)} MB, read back and whole.`)
-  if (!opened) {
-    const where = settings.ageIdentityFile ?? 'AGE_IDENTITY_FILE'
-    console.warn(`The encrypted files were hashed, not opened: there is no ${where}. A recovery needs it.`)
-  }
-  for (const line of describeUnreadable(manifest.unreadable)) console.warn(line)
+  showVerification(migration, folder, verified)
+  const { files, bytes, objects, opened, manifest } = verified
   return { files, bytes, objects, opened, unreadable: manifest.unreadable.length }
 }

@@ -3,8 +3,10 @@ import { join, relative, sep } from 'node:path'
 import pMap from 'p-map'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { measure, plainContent, storedContent } from './archive.ts'
+import { codeFile } from './authenticity.ts'
 import type { Bytes, Decryption } from './encryption.ts'
-import { type FileEntry, type Manifest, manifestFile, readManifest } from './manifest.ts'
+import { type FileEntry, type Manifest, manifestFile, readManifest, sumsFile } from './manifest.ts'
+import { manifestProblems } from './manifest-proof.ts'
 
 /** What reading a whole backup back has shown. */
 export interface Verification {
@@ -33,7 +35,7 @@ export async function verifyBackup(folder: string, decryption?: Decryption): Pro
   const counts = await pMap(manifest.files, (file) => verifyFile(folder, manifest, file, decryption), {
     concurrency: atOnce,
   })
-  const known = new Set([manifestFile, ...manifest.files.map(({ path }) => path)])
+  const known = new Set([manifestFile, sumsFile, codeFile, ...manifest.files.map(({ path }) => path)])
   const strangers = (await filesIn(folder)).filter((path) => !known.has(path))
   return {
     manifest,
@@ -45,6 +47,7 @@ export async function verifyBackup(folder: string, decryption?: Decryption): Pro
       ...contradictions(manifest),
       ...counts.flatMap((problem) => problem ?? []),
       ...strangers.map((path) => `${path} is not in the manifest`),
+      ...(await manifestProblems(folder, manifest, decryption)),
     ],
   }
 }

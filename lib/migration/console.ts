@@ -21,13 +21,16 @@ export interface Console {
   /** An unexpected error, with its stack. */
   bug(error: unknown): void
   table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): void
+  /** Takes the live line away, and gives it back: in between, something else uses the terminal. */
+  pause(): void
+  resume(): void
 }
 
 export interface ConsoleOptions {
   json?: boolean
   quiet?: boolean
   verbose?: boolean
-  out?: NodeJS.WritableStream & { isTTY?: boolean }
+  out?: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
   environment?: Record<string, string | undefined>
 }
 
@@ -41,7 +44,9 @@ export function createConsole(options: ConsoleOptions = {}): Console {
     verbose: options.verbose ?? false,
     colour: Boolean(out.isTTY) && !environment.NO_COLOR && environment.TERM !== 'dumb',
   })
-  const live = Boolean(out.isTTY) && !environment.CI && environment.TERM !== 'dumb' && !options.quiet
+  // A terminal that does not tell its width has 0 columns, in which a live line would be infinitely high.
+  const live =
+    Boolean(out.isTTY) && out.columns !== 0 && !environment.CI && environment.TERM !== 'dumb' && !options.quiet
   return live ? createSpinnerConsole(out, plain) : plain
 }
 
@@ -64,5 +69,7 @@ export function bothConsoles(first: Console, second: Console): Console {
     error: both('error'),
     bug: both('bug'),
     table: both('table'),
+    pause: both('pause'),
+    resume: both('resume'),
   }
 }

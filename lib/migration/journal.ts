@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { messageOf, OperatorError } from './errors.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 /** What is needed to undo one change: plain JSON without secrets. `kind` says which code undoes it. */
@@ -66,6 +67,8 @@ export class Journal {
   readonly #lastSaid = new Map<number, { place: number; state: string }>()
   #lastChange = 0
   #descriptor: number | null
+  /** whether the last line may be one that a full disk has cut off */
+  #torn = false
   #now: () => Date
 
   private constructor(path: string | null, records: JournalRecord[], descriptor: number | null, now: () => Date) {
@@ -94,14 +97,28 @@ export class Journal {
     return new Journal(path, parseRecords(text), null, now)
   }
 
+  /** @throws OperatorError when its disk is full or gone */
   append(entry: JournalEntry): void {
     const record = { at: this.#now().toISOString(), ...entry } as JournalRecord
-    if (this.#descriptor !== null) {
-      writeSync(this.#descriptor, `${JSON.stringify(record)}\n`)
-      fsyncSync(this.#descriptor)
-    }
+    if (this.#descriptor !== null) this.#write(this.#descriptor, JSON.stringify(record))
     this.records.push(record)
     this.#follow(record, this.records.length - 1)
+  }
+
+  #write(descriptor: number, line: string): void {
+    const bytes = Buffer.from(`${this.#torn ? '\n' : ''}${line}\n`)
+    this.#torn = true
+    try {
+      if (writeSync(descriptor, bytes) < bytes.length) throw new Error('ENOSPC: it was cut off')
+      fsyncSync(descriptor)
+      this.#torn = false
+    } catch (error) {
+      throw new OperatorError(`The journal ${this.path} cannot be written: ${messageOf(error)}`, {
+        means: 'Nothing is changed that is not in the journal first, so the run stops here.',
+        next: 'Free some room there (OUTPUT_DIR), or mount it again; then the same command goes on.',
+        cause: error,
+      })
+    }
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import type { Console } from './console.ts'
 import { Interrupted, messageOf } from './errors.ts'
 import type { Interrupt } from './interrupt.ts'
 import type { Journal, JournaledChange, Json, UndoData } from './journal.ts'
+import type { Prompt } from './prompt.ts'
 import { type Condition, waitFor } from './wait.ts'
 
 export type { Journal, JournaledChange, Json, UndoData } from './journal.ts'
@@ -24,6 +25,7 @@ interface Parts {
   runFolder: string
   dryRun: boolean
   flags: Flags
+  prompt: Prompt
 }
 
 /** What all phases share: the settings, the journal, the console, and the verbs by which a phase gets anything done. */
@@ -36,6 +38,7 @@ export class Migration {
   readonly runFolder: string
   readonly dryRun: boolean
   readonly flags: Flags
+  readonly prompt: Prompt
   readonly #interrupt: Interrupt
   readonly #steps: string[] = []
 
@@ -48,6 +51,7 @@ export class Migration {
     this.runFolder = parts.runFolder
     this.dryRun = parts.dryRun
     this.flags = parts.flags
+    this.prompt = besideLiveLine(parts.prompt, parts.console)
     this.#interrupt = parts.interrupt
   }
 
@@ -189,6 +193,18 @@ export class Migration {
     if (now.met) return now.value
     this.console.change(`wait until ${condition.name} (now: ${now.saw})`, 'would be made')
     return undefined as T
+  }
+}
+
+/** A question and a live line cannot share the terminal. */
+function besideLiveLine(prompt: Prompt, console: Console): Prompt {
+  const alone = <T>(ask: () => Promise<T>): Promise<T> => {
+    console.pause()
+    return ask().finally(() => console.resume())
+  }
+  return {
+    secret: (...asked) => alone(() => prompt.secret(...asked)),
+    confirm: (question) => alone(() => prompt.confirm(question)),
   }
 }
 

@@ -68,6 +68,12 @@ export const phases: readonly Phase[] = [
 /** Those that have no place in that order. */
 const anyTime: readonly Phase[] = [
   {
+    name: 'backup-verify',
+    summary: 'read a backup back, open its snapshot, say what a recovery would restore',
+    changes: null,
+    journaled: false,
+  },
+  {
     name: 'restore',
     summary: 'selected objects from a backup into a cluster',
     changes: 'the cluster',

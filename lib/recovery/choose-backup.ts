@@ -1,7 +1,8 @@
 import { dirname } from 'node:path'
-import { backupFact } from '../backup/begin.ts'
-import { decryptionFrom } from '../backup/encryption.ts'
-import { type BackedUpObjects, backedUpObjects, resourceName } from '../backup/restore/source.ts'
+import { backupFolder } from '../backup/begin.ts'
+import { decryptionOf } from '../backup/keys.ts'
+import { readManifest } from '../backup/manifest.ts'
+import { type BackedUpObjects, backedUpObjects, resourceName, type Selection } from '../backup/restore/source.ts'
 import { calledIn } from '../gitops/holders.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
@@ -14,8 +15,8 @@ import { oldMachineOff } from '../talos/old-machine.ts'
 export function chooseBackup(migration: Migration): string {
   const { snapshotFile } = migration.settings
   if (snapshotFile !== undefined) return snapshotFile.endsWith('.age') ? dirname(snapshotFile) : snapshotFile
-  const backup = migration.recall('backup', backupFact)
-  if (backup) return backup.folder
+  const folder = backupFolder(migration)
+  if (folder !== undefined) return folder
   throw new OperatorError('This run has no backup to rebuild the cluster from.', {
     means: 'Git does not hold everything: what it lacks is restored from a backup.',
     next: 'First: task migrate:backup. If the old machine is lost, name one: task migrate:provision RECOVERY=gitops SNAPSHOT=<backup folder>',
@@ -35,27 +36,35 @@ export function refuseUnlessOff(migration: Migration): void {
   })
 }
 
+/** A backup that a cluster is rebuilt from, opened once: who opens it by a passphrase is asked for it once. */
+export interface OpenBackup {
+  readonly folder: string
+  /** @param names by calledIn(): what is selected for a restore */
+  select(names: ReadonlySet<string>): Promise<BackedUpObjects>
+}
+
 /**
  * Opens a backup for a rebuild.
- * @param names by calledIn(): what is selected of it; all of it, when it is only read
- * @throws OperatorError when it is no whole backup of objects, or AGE_IDENTITY_FILE does not open it
+ * @throws OperatorError when it is no whole backup of objects, or cannot be decrypted here
  */
-export async function openBackup(
-  { settings }: Pick<Migration, 'settings'>,
-  folder: string,
-  names: ReadonlySet<string> = new Set(),
-): Promise<BackedUpObjects> {
-  const resources = new Set([...names].map((name) => name.slice(0, name.indexOf(' '))))
-  const backup = await backedUpObjects(folder, {
-    decryption: await decryptionFrom(settings.ageIdentityFile),
-    selection: {
-      resource: (entry) => resources.has(resourceName(entry)),
-      object: (object, entry) => names.has(calledIn({ resource: resourceName(entry), object })),
+export async function openBackup(migration: Migration, folder: string): Promise<OpenBackup> {
+  const { content } = await readManifest(folder)
+  if (content !== 'backup') {
+    throw new OperatorError(`${folder} holds a snapshot, and no objects.`, {
+      means: 'A rebuild restores what Git does not hold from a backup of all objects.',
+      next: 'Name the folder of a backup: SNAPSHOT=<backup folder>, or recover from the snapshot: RECOVERY=snapshot',
+    })
+  }
+  const decryption = await decryptionOf(migration, folder)
+  return {
+    folder,
+    select: (names) => {
+      const resources = new Set([...names].map((name) => name.slice(0, name.indexOf(' '))))
+      const selection: Selection = {
+        resource: (entry) => resources.has(resourceName(entry)),
+        object: (object, entry) => names.has(calledIn({ resource: resourceName(entry), object })),
+      }
+      return backedUpObjects(folder, { decryption, selection })
     },
-  })
-  if (backup.manifest.content === 'backup') return backup
-  throw new OperatorError(`${folder} holds a snapshot, and no objects.`, {
-    means: 'A rebuild restores what Git does not hold from a backup of all objects.',
-    next: 'Name the folder of a backup: SNAPSHOT=<backup folder>, or recover from the snapshot: RECOVERY=snapshot',
-  })
+  }
 }

@@ -8,7 +8,7 @@ import type { Migration } from '../migration/migration.ts'
 import { verifyNew } from '../talos/bootstrap.ts'
 import { kubeSystemUid } from '../talos/control-plane.ts'
 import { beginEtcd } from '../talos/recovery.ts'
-import { chooseBackup, openBackup, refuseUnlessOff } from './choose-backup.ts'
+import { chooseBackup, type OpenBackup, openBackup, refuseUnlessOff } from './choose-backup.ts'
 import { type Decision, decide } from './decision.ts'
 import { objectsOfBackup } from './objects.ts'
 import type { Recovery } from './recovery.ts'
@@ -23,17 +23,18 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
   refuseUnlessOff(migration)
   const folder = chooseBackup(migration)
   const backup = await openBackup(migration, folder)
-  const decision = await decide(migration.settings, objectsOfBackup(backup))
+  const all = await backup.select(new Set())
+  const decision = await decide(migration.settings, objectsOfBackup(all))
   return {
     check: () =>
-      migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, backup, decision)),
+      migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, all, decision)),
     startEtcd: (talosctl, address) => migration.step('Begin a new etcd', () => beginEtcd(migration, talosctl, address)),
     verifyCluster: async (api, address) => {
       const found = (await kubeSystemUid(api)) ?? ''
-      verifyNew(address, backup.manifest.identity.kubeSystemUid, rebuiltCluster(migration), found)
+      verifyNew(address, all.manifest.identity.kubeSystemUid, rebuiltCluster(migration), found)
       if (rebuiltCluster(migration) === undefined) rememberRebuilt(migration, found)
     },
-    complete: (api) => rebuild(migration, api, folder, decision),
+    complete: (api) => rebuild(migration, api, backup, decision),
   }
 }
 
@@ -43,7 +44,7 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
  */
 export async function checkRebuild(migration: Migration): Promise<void> {
   const folder = chooseBackup(migration)
-  const backup = await openBackup(migration, folder)
+  const backup = await (await openBackup(migration, folder)).select(new Set())
   const decision = await decide(migration.settings, objectsOfBackup(backup))
   warnOfUnread(migration, backup)
   showLosses(migration, decision)
@@ -74,13 +75,18 @@ function warnOfUnread({ console }: Migration, { manifest }: BackedUpObjects): vo
   }
 }
 
-async function rebuild(migration: Migration, api: KubernetesApi, folder: string, decision: Decision): Promise<void> {
+async function rebuild(
+  migration: Migration,
+  api: KubernetesApi,
+  backup: OpenBackup,
+  decision: Decision,
+): Promise<void> {
   const { console } = migration
   const first = await migration.step('Restore what Git does not hold', () =>
-    restore(migration, api, folder, decision.before),
+    restore(migration, api, backup, decision.before),
   )
   const engine = await migration.step('Restore Flux and Argo CD themselves', async () => {
-    const summary = await restore(migration, api, folder, decision.engine)
+    const summary = await restore(migration, api, backup, decision.engine)
     refuseRefused(summary)
     return summary
   })
@@ -88,7 +94,7 @@ async function rebuild(migration: Migration, api: KubernetesApi, folder: string,
     await migration.step('Wait until GitOps has taken over', () => gitOpsTakesOver(migration, api, decision))
   }
   if (first.refused.length > 0) {
-    await migration.step('Restore what needed GitOps first', () => restoreRest(migration, api, folder, decision))
+    await migration.step('Restore what needed GitOps first', () => restoreRest(migration, api, backup, decision))
   }
   console.info('A new cluster runs on the new machine: what Git lacks is restored, and Git brings the rest.')
   console.warn(
@@ -99,15 +105,13 @@ async function rebuild(migration: Migration, api: KubernetesApi, folder: string,
 async function restore(
   migration: Migration,
   api: KubernetesApi,
-  folder: string,
+  backup: OpenBackup,
   names: ReadonlySet<string>,
 ): Promise<RestoreSummary> {
-  const source = await openBackup(migration, folder, names)
-  // What is there already comes from Talos, or from a restore that was killed: as it was in the old cluster is what is wanted. What is
-  // replaced has to be kept encrypted, so without a key it is left as it is.
-  const conflict = migration.settings.ageRecipients.some((one) => one.startsWith('age1')) ? 'update' : 'skip'
-  const summary = await restoreObjects(migration, api, source, { conflict })
-  showSummary(migration.console, summary)
+  const source = await backup.select(names)
+  // What is there already comes from Talos, or of a restore that was killed: wanted is what was in the old cluster.
+  const summary = await restoreObjects(migration, api, source, { conflict: 'update' })
+  showSummary(migration, summary)
   return summary
 }
 
@@ -124,14 +128,14 @@ async function gitOpsTakesOver(migration: Migration, api: KubernetesApi, decisio
 }
 
 /** What the API did not take before, for its webhook or its definition comes out of Git. */
-async function restoreRest(migration: Migration, api: KubernetesApi, folder: string, { before }: Decision) {
+async function restoreRest(migration: Migration, api: KubernetesApi, backup: OpenBackup, { before }: Decision) {
   await migration.wait({
     name: 'what was refused before is restored',
     timeoutSeconds: migration.settings.apiTimeout,
     everyMs: 5000,
     hint: 'The objects are named above, each with what to do; then the same command again.',
     probe: async () => {
-      const { refused } = await restore(migration, api, folder, before)
+      const { refused } = await restore(migration, api, backup, before)
       if (refused.length === 0) return { met: true, value: true }
       return { met: false, saw: refused.map(({ object, reason }) => `${object}: ${reason}`).join('; ') }
     },

@@ -12,7 +12,7 @@ import type { Recovery } from './recovery.ts'
  */
 export async function fromSnapshot(migration: Migration): Promise<Recovery> {
   const { settings, console } = migration
-  const source = await chooseSnapshot(migration, (folder) => readFinalSet(settings, folder))
+  const source = await chooseSnapshot(migration, (folder) => readFinalSet(migration, folder))
   let checked: CheckedSnapshot
   return {
     check: async (config) => {

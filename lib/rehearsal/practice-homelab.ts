@@ -118,6 +118,7 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     OUTPUT_DIR: homelab.outputDir,
     BACKUP_DIR: homelab.backupDir,
     TALOSCTL: options.binaries.talosctl,
+    ETCDUTL: options.binaries.etcdutl,
     AGE_RECIPIENTS: recipient,
     AGE_IDENTITY_FILE: homelab.ageIdentityFile,
     STATEFUL_NAMESPACES: 'observability,monitoring',

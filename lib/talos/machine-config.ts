@@ -53,6 +53,8 @@ export interface MachineConfig {
   /** the Kubernetes authority's certificate, PEM */
   readonly kubernetesCa: string | undefined
   readonly encryption: EncryptionKeys
+  /** the etcd authority's private key as the config has it; only control planes have one */
+  readonly etcdAuthorityKey: string | undefined
   /** by the tags of the images that it names; undefined where it leaves the choice to Talos, or names a digest */
   readonly versions: { readonly talos: string | undefined; readonly kubernetes: string | undefined }
   readonly install: { readonly disk: string | undefined; readonly selector: Record<string, unknown> | undefined }
@@ -105,6 +107,7 @@ function fromDocument(text: string, origin: string, config: V1Alpha1, hostname: 
       ...(cluster.secretboxEncryptionSecret ? { secretbox: decodeKey(cluster.secretboxEncryptionSecret) } : {}),
       ...(cluster.aescbcEncryptionSecret ? { aescbc: decodeKey(cluster.aescbcEncryptionSecret) } : {}),
     },
+    etcdAuthorityKey: cluster.etcd?.ca?.key,
     versions: {
       talos: tagOf(machine.install?.image),
       kubernetes: tagOf(cluster.apiServer?.image) ?? tagOf(machine.kubelet?.image),

@@ -96,6 +96,26 @@ export class Talosctl {
   }
 
   /**
+   * The first bytes of a file on a machine. The rest of it is not transferred.
+   * @throws TalosctlError when it cannot be read at all
+   */
+  async beginningOf(target: Target, path: string, bytes: number): Promise<Buffer> {
+    const where = [
+      '--talosconfig',
+      this.#talosconfig,
+      '--endpoints',
+      target.endpoint ?? target.address,
+      '--nodes',
+      target.address,
+    ]
+    // What ends first is head: then talosctl ends too, for nobody reads what it writes. zx takes what it reads for text, so it gets base64.
+    const { stdout } = await $(quietly(30))`${this.binary} read ${path} ${where} | head -c ${bytes} | base64`
+    const content = Buffer.from(stdout, 'base64')
+    if (content.length > 0) return content
+    throw new TalosctlError('other', `${path} on ${target.address} cannot be read, or is empty.`, {})
+  }
+
+  /**
    * Runs what needs no machine, such as `validate` and `machineconfig patch`.
    * @throws TalosctlError when it exits otherwise than with 0
    */
@@ -144,30 +164,34 @@ interface Done extends Answer {
   timedOut: boolean
 }
 
-async function execute(binary: string, args: readonly string[], options: CallOptions): Promise<Done> {
-  const deadline = options.deadline ?? 30
-  const start = performance.now()
-  // By default zx looks for the children in the process list; the group is exact, and needs no ps.
-  const kill: Options['kill'] = async (pid, signal) => {
-    try {
-      process.kill(-Number(pid), signal ?? 'SIGTERM')
-    } catch {
-      // It has ended by itself in the same instant.
-    }
-  }
-  const quietly: Partial<Options> = {
+/** A process of its own, in a group of its own, silent, and with a deadline. */
+function quietly(deadlineSeconds: number): Partial<Options> {
+  return {
     detached: true,
     quiet: true,
     nothrow: true,
-    timeout: deadline * 1000,
+    timeout: deadlineSeconds * 1000,
     timeoutSignal: 'SIGKILL',
-    kill,
+    // By default zx looks for the children in the process list; the group is exact, and needs no ps.
+    kill: async (pid, signal) => {
+      try {
+        process.kill(-Number(pid), signal ?? 'SIGTERM')
+      } catch {
+        // It has ended by itself in the same instant.
+      }
+    },
   }
-  // Node gives a child a socket for its standard input, and a socket cannot be opened as /dev/stdin: cat makes a pipe of it.
+}
+
+async function execute(binary: string, args: readonly string[], options: CallOptions): Promise<Done> {
+  const deadline = options.deadline ?? 30
+  const start = performance.now()
+  const how = quietly(deadline)
+  // Node gives a child sockets, and a socket cannot be opened as /dev/stdin or /dev/stdout: cat makes pipes of them.
   const running =
     options.input === undefined
-      ? $({ ...quietly, stdio: ['ignore', 'pipe', 'pipe'] })`${binary} ${args}`
-      : $({ ...quietly, input: options.input })`cat | ${binary} ${args}`
+      ? $({ ...how, stdio: ['ignore', 'pipe', 'pipe'] })`${binary} ${args}`
+      : $({ ...how, input: options.input })`cat | ${binary} ${args} | cat`
   const output = await running
   return {
     stdout: output.stdout,
@@ -190,14 +214,15 @@ function minorOf(version: string): string {
   return /^v?(\d+\.\d+)\./.exec(version)?.[1] ?? version
 }
 
-async function findOnPath(name: string, path: string): Promise<string | undefined> {
+/** The first executable of that name in the folders of PATH. */
+export async function findOnPath(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(delimiter).filter(Boolean)) {
     if (await isExecutable(join(folder, name))) return join(folder, name)
   }
   return undefined
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+export async function isExecutable(path: string): Promise<boolean> {
   const file = await stat(path).catch(() => null)
   if (!file?.isFile()) return false
   return access(path, constants.X_OK).then(

@@ -6,6 +6,7 @@ import { archiveName } from '../../lib/backup/archive.ts'
 import { type BackupInProgress, beginBackup } from '../../lib/backup/begin.ts'
 import { sealBackup, writeFacts } from '../../lib/backup/seal.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
+import type { Talosctl } from '../../lib/talos/talosctl.ts'
 import { runIn } from '../migration/run-in-folder.ts'
 import { makeKeys, scratchFolder } from './keys.ts'
 
@@ -80,8 +81,8 @@ test('a backup is not sealed before all its parts are there', async (t) => {
   const { run, backupDir } = await homelab(t)
   const { code } = await run(async (migration) => {
     const backup = await beginBackup(migration)
-    const parts = { snapshot: undefined, objects: undefined, configs: undefined, facts: [] }
-    await migration.step('Seal', () => sealBackup(migration, backup, parts))
+    const parts = { snapshot: undefined, objects: undefined, machines: undefined, credentials: undefined, facts: [] }
+    await migration.step('Seal', () => sealBackup(migration, {} as Talosctl, backup, parts))
   })
   t.is(code, 1)
   t.true(readdirSync(backupDir).every((name) => name.endsWith('.partial')))

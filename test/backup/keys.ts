@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import type { ExecutionContext } from 'ava'
+import type { Prompt } from '../../lib/migration/prompt.ts'
 
 export interface Keys {
   recipient: string
@@ -34,4 +35,22 @@ export async function whole(source: AsyncIterable<Uint8Array>): Promise<Buffer> 
   const chunks: Uint8Array[] = []
   for await (const chunk of source) chunks.push(chunk)
   return Buffer.concat(chunks)
+}
+
+/** An operator at a terminal who types these answers, one after the other, and then walks away. */
+export function operatorWho(...answers: string[]): Prompt & { asked: string[] } {
+  const asked: string[] = []
+  const left = [...answers]
+  return {
+    asked,
+    secret: async (question) => {
+      asked.push(question)
+      return left.shift()
+    },
+    confirm: async (question) => {
+      asked.push(question)
+      const answer = left.shift()
+      return answer === undefined ? undefined : answer === 'y'
+    },
+  }
 }

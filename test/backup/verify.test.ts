@@ -1,13 +1,16 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { Archive } from '../../lib/backup/archive.ts'
+import { manifestCode } from '../../lib/backup/authenticity.ts'
 import { type Decryption, decryptionFrom, encryptionTo } from '../../lib/backup/encryption.ts'
-import type { Manifest } from '../../lib/backup/manifest.ts'
+import { type Manifest, sumsOf } from '../../lib/backup/manifest.ts'
 import { assertWhole, verifyBackup } from '../../lib/backup/verify.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
+import { parseMachineConfig } from '../../lib/talos/machine-config.ts'
 import { chunksOf, makeKeys, scratchFolder } from './keys.ts'
 
 const pods = { group: '', version: 'v1', resource: 'pods', count: 3, path: 'resources/pods.core.v1.jsonl.gz' }
@@ -31,11 +34,14 @@ async function problems(folder: string, decryption?: Decryption): Promise<string
   return (await verifyBackup(folder, decryption)).problems
 }
 
+/** As somebody would who knows of the sums. */
 async function editManifest(folder: string, edit: (manifest: Manifest) => void): Promise<void> {
   const file = join(folder, 'manifest.json')
   const manifest = JSON.parse(await readFile(file, 'utf8')) as Manifest
   edit(manifest)
-  await writeFile(file, JSON.stringify(manifest))
+  const text = Buffer.from(JSON.stringify(manifest))
+  await writeFile(file, text)
+  await writeFile(join(folder, 'SHA256SUMS'), sumsOf(manifest.files, { 'manifest.json': text }))
 }
 
 test('a whole backup has no problems, with and without the identity', async (t) => {
@@ -121,4 +127,47 @@ test('an identity that is not among the recipients is refused by name', async (t
   })
   t.true(error?.means?.includes(other.recipient))
   t.regex(error?.next ?? '', /AGE_IDENTITY_FILE/)
+})
+
+test('a manifest that was changed is found by its sum, without any identity', async (t) => {
+  const { folder } = await makeBackup(t)
+  const file = join(folder, 'manifest.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"cluster": "c"', '"cluster": "d"'))
+  t.deepEqual(await problems(folder), ['SHA256SUMS and manifest.json do not agree about manifest.json'])
+  await rm(join(folder, 'SHA256SUMS'))
+  t.deepEqual(await problems(folder), ['SHA256SUMS is missing'])
+})
+
+test('the stock sha256sum agrees with SHA256SUMS', async (t) => {
+  const { folder } = await makeBackup(t)
+  const { status, stdout } = spawnSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: folder })
+  t.is(status, 0)
+  t.is(String(stdout).trim().split('\n').length, 4)
+})
+
+test('a manifest that was changed together with its sums is found by the code that only the secrets of the cluster make', async (t) => {
+  const scratch = await scratchFolder(t)
+  const keys = await makeKeys(scratch)
+  const archive = await Archive.begin(join(scratch, 'b'), 'backup', encryptionTo([keys.recipient]))
+  const own = await readFile(new URL('../talos/fixtures/controlplane.yaml', import.meta.url))
+  const config = parseMachineConfig(own, 'own')
+  const files = [await archive.add('machineconfig/talos00.yaml.gz.age', own)]
+  const about = { content: 'backup', cluster: 'c', createdAt: '2025-12-04T12:00:00.000Z' } as const
+  const rest = { resources: [], unreadable: [], identity: {}, versions: {} }
+  const folder = await archive.finish({ ...about, files, ...rest }, (manifest) => manifestCode(config, manifest))
+  const decryption = await decryptionFrom(keys.identityFile)
+  t.deepEqual(await problems(folder, decryption), [])
+  const code = await readFile(join(folder, 'manifest.hmac'))
+  const file = join(folder, 'manifest.json')
+  const text = Buffer.from((await readFile(file, 'utf8')).replace('"cluster": "c"', '"cluster": "d"'))
+  await writeFile(file, text)
+  await writeFile(join(folder, 'SHA256SUMS'), sumsOf(files, { 'manifest.json': text, 'manifest.hmac': code }))
+  t.deepEqual(await problems(folder), [])
+  t.regex((await problems(folder, decryption)).join(), /manifest\.json was not written by this cluster's backup/)
+  const forged = manifestCode({ ...config, etcdAuthorityKey: 'of another cluster' }, text) ?? ''
+  await writeFile(join(folder, 'manifest.hmac'), forged)
+  const sums = { 'manifest.json': text, 'manifest.hmac': Buffer.from(forged) }
+  await writeFile(join(folder, 'SHA256SUMS'), sumsOf(files, sums))
+  t.deepEqual(await problems(folder), [])
+  t.regex((await problems(folder, decryption)).join(), /manifest\.json was not written by this cluster's backup/)
 })

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /** One process as /proc has it (proc(5)). */
 export interface Process {
@@ -31,5 +31,21 @@ function lookAt(pid: number): Process | undefined {
     return { pid, parent: Number(parent), command: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') }
   } catch {
     return undefined
+  }
+}
+
+const writeModes = 0o3
+
+/** The files that a process has open for writing at this moment (proc(5): fd and fdinfo). */
+export function openForWriting(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((descriptor) => {
+      const flags = /^flags:\s*0*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8'))?.[1]
+      const writes = (Number.parseInt(flags ?? '0', 8) & writeModes) !== 0
+      return writes ? [readlinkSync(`/proc/${pid}/fd/${descriptor}`)] : []
+    })
+  } catch {
+    // It has ended, or closed the file, in between.
+    return []
   }
 }

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { parse } from 'yaml'
+import { projectFolder } from '../../lib/settings.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { memoryFolder, type Practice, practise } from './on-practice-cluster.ts'
-import { processesBelow } from './processes.ts'
+import { openForWriting, processesBelow } from './processes.ts'
 
 const secretCanary = 'canary-in-a-secret-b7f2e1'
 const configCanary = 'canary-in-the-machine-config-93ac55'
@@ -23,8 +25,11 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
   await assertPlanted(t, practice)
   const watched = new CommandLines()
   const memory = memoryFolder(t)
-  for (const phase of ['plan', 'preflight', 'backup', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status']) {
+  const temporary = temporaryFolder('scenario-a')
+  const environment = { ...practice.cluster.environment, NO_COLOR: '1', TMPDIR: temporary }
+  for (const phase of phases) {
     const { exitCode, output } = await practice.task([`migrate:${phase}`, `MEMORY_DIR=${memory}`], {
+      environment,
       onStart: (pid) => watched.follow(pid),
     })
     t.is(exitCode, 0, `migrate:${phase}\n${output}`)
@@ -40,8 +45,14 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
   )
   t.deepEqual(hits(practice.said(), secrets), [], 'what the tasks said')
   assertFilesHoldNone(t, practice, secrets)
+  for (const file of filesBelow(temporary)) t.deepEqual(hits(contentOf(file), secrets), [], file)
+  assertWritesAreKnown(t, practice, [...watched.written], [memory, temporary])
   t.deepEqual(readdirSync(memory), [], 'what was decrypted in memory is gone')
 })
+
+const phases = [
+  ...['plan', 'preflight', 'backup', 'backup-verify', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status'],
+] as const
 
 /** A ConfigMap is no secret and is in the snapshot in plain: whoever finds it there has read the snapshot. */
 async function plantInSnapshot({ cluster }: Practice): Promise<void> {
@@ -121,9 +132,22 @@ function contentOf(file: string): string {
   return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('latin1')
 }
 
-/** Every command line of the tasks' processes and their children that a look every 10 ms can see. */
+/** A file that was opened, written and removed in between would be in none of the folders that are searched. */
+function assertWritesAreKnown(t: ExecutionContext, { cluster }: Practice, written: string[], more: string[]): void {
+  const { outputDir, backupDir, folder } = cluster.homelab
+  const known = [outputDir, backupDir, join(folder, '.output'), join(projectFolder, '.task'), '/dev/', ...more]
+  const files = written.filter((file) => file.startsWith('/') && !known.some((place) => file.startsWith(place)))
+  t.deepEqual(files, [], 'files that were open for writing elsewhere')
+  t.true(
+    written.some((file) => file.startsWith(backupDir)),
+    'files open for writing were seen',
+  )
+}
+
+/** Every command line of the tasks' processes and their children, and every file that they had open for writing, that a look every 10 ms can see. */
 class CommandLines {
   readonly seen = new Set<string>()
+  readonly written = new Set<string>()
   #root: number | undefined
   #timer = setInterval(() => this.#look(), 10)
 
@@ -137,6 +161,9 @@ class CommandLines {
 
   #look(): void {
     if (this.#root === undefined) return
-    for (const { command } of processesBelow(this.#root)) this.seen.add(command)
+    for (const { pid, command } of processesBelow(this.#root)) {
+      this.seen.add(command)
+      for (const file of openForWriting(pid)) this.written.add(file)
+    }
   }
 }

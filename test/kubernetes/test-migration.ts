@@ -38,6 +38,7 @@ export function testMigration(
     runFolder: '',
     dryRun,
     flags: {},
+    prompt: { secret: async () => undefined, confirm: async () => undefined },
   })
   return { migration, journal, lines: console.lines }
 }

@@ -40,6 +40,8 @@ export function listeningConsole(): Console & { lines: string[] } {
     error: (error) => hear('error')(error.what, error.means ?? '', error.next ?? ''),
     bug: (error) => hear('bug')(String(error)),
     table: hear('table'),
+    pause: () => undefined,
+    resume: () => undefined,
   }
 }
 
@@ -55,7 +57,15 @@ export async function runIn(
   const exit = (code: number): never => {
     throw new Error(`exit ${code}`)
   }
-  const surroundings = { args, environment: { ...environmentIn(folder), ...more }, clock: systemClock, exit, console }
+  const prompt = { secret: async () => undefined, confirm: async () => undefined }
+  const surroundings = {
+    args,
+    environment: { ...environmentIn(folder), ...more },
+    clock: systemClock,
+    exit,
+    console,
+    prompt,
+  }
   const code = await runPhase({ name, body, flags: {} }, surroundings)
   return { code, lines: console.lines }
 }

@@ -14,7 +14,7 @@ import { Refusal, refusalOf } from './refusal.ts'
 import { statusIsState, withoutServerOwned } from './server-owned.ts'
 import { isSecret, resourceName } from './source.ts'
 import type { Tally } from './tally.ts'
-import { letClaimBindAgain } from './volumes.ts'
+import { dataBehind, letClaimBindAgain } from './volumes.ts'
 import type { Writer } from './write.ts'
 
 /** What the restoring of one object goes by. */
@@ -172,6 +172,8 @@ async function createObject(
   if (owners.coming.length === 0) {
     for (const { kind, name } of owners.gone) onNote(`its owner ${kind} ${name} is not there; it is restored without`)
   }
+  const note = await dataBehind(context.api, object, (key) => isToCome(context.needs, key))
+  if (note !== undefined) onNote(note)
   await askBeforehand(context, wanted)
   await migration.change(what, {
     undo: { kind: 'restored', path, was: outcome === 'created' ? 'absent' : 'there' },

@@ -23,9 +23,14 @@ export function isOfWebhook(error: ApiError): boolean {
   return webhookCall.test(error.message) || conversion.test(error.message)
 }
 
+/** Lists with the same key twice, as of environment variables, are valid, and there are some; server-side apply cannot merge them. */
+export function cannotBeMerged(error: ApiError): boolean {
+  return /duplicate entries for key|failed to create typed (patch|live) object/.test(error.message)
+}
+
 /** A 5xx that asking again does not help. The allocator of ports says 500 for one that is taken. */
 export function isHopeless(error: ApiError): boolean {
-  return isOfWebhook(error) || error.message.includes('already allocated')
+  return isOfWebhook(error) || cannotBeMerged(error) || error.message.includes('already allocated')
 }
 
 /**

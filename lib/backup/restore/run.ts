@@ -1,7 +1,7 @@
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Json, Migration } from '../../migration/migration.ts'
-import { decryptionFrom } from '../encryption.ts'
+import { decryptionOf } from '../keys.ts'
 import { type Manifest, type ResourceEntry, readManifest } from '../manifest.ts'
 import { restoreObjects } from '../restore.ts'
 import { selectionOf, type Wishes } from './flags.ts'
@@ -27,7 +27,7 @@ export async function restoreWishes(
       next: 'Check the spelling; without --name and --selector more is selected.',
     })
   }
-  showSummary(migration.console, summary)
+  showSummary(migration, summary)
   if (summary.refused.length === 0) return { ...summary }
   throw new OperatorError(`${summary.refused.length} objects were refused; the others are done.`, {
     means: 'The table above names them, each with what to do.',
@@ -35,11 +35,11 @@ export async function restoreWishes(
   })
 }
 
-async function open({ settings }: Migration, folder: string, wishes: Wishes): Promise<BackedUpObjects> {
+async function open(migration: Migration, folder: string, wishes: Wishes): Promise<BackedUpObjects> {
   const manifest = await readManifest(folder)
   const selection = selectionOf(wishes, wishes.resources.length > 0 ? await kindsIn(folder, manifest) : new Map())
   const needsKey = restorable(manifest).some((entry) => selection.resource(entry) && isSecret(entry))
-  const decryption = needsKey ? await decryptionFrom(settings.ageIdentityFile) : undefined
+  const decryption = needsKey ? await decryptionOf(migration, folder) : undefined
   return backedUpObjects(folder, { decryption, selection })
 }
 

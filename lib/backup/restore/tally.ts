@@ -1,4 +1,5 @@
 import type { Console } from '../../migration/console.ts'
+import type { Migration } from '../../migration/migration.ts'
 import type { ResourceEntry } from '../manifest.ts'
 import type { Refusal } from './refusal.ts'
 import { resourceName } from './source.ts'
@@ -87,12 +88,12 @@ export class Tally {
 const zero = (): Counts => ({ created: 0, updated: 0, equal: 0, skipped: 0, refused: 0, left: 0 })
 
 /** Shows what a restore came to. */
-export function showSummary(console: Console, { resources, refused, left }: RestoreSummary): void {
+export function showSummary({ console, dryRun }: Migration, { resources, refused, left }: RestoreSummary): void {
   const rows = resources.map((row) => [
     row.resource,
     ...columns.map((name) => (row[name] === 0 ? '-' : `${row[name]}`)),
   ])
-  console.table('Restored', ['resource', ...columns], rows)
+  console.table(dryRun ? 'Would be restored' : 'Restored', ['resource', ...columns], rows)
   if (left.length > 0) {
     console.table(
       'Left to the cluster',

@@ -9,6 +9,25 @@ interface ClaimReference {
 }
 
 /**
+ * What the operator has to know of a volume, or a claim, that is made anew: whether there is data behind it.
+ * @returns undefined when there is nothing to say
+ */
+export async function dataBehind(
+  api: KubernetesApi,
+  object: KubernetesObject,
+  isComing: (key: string) => boolean,
+): Promise<string | undefined> {
+  const spec = object.spec as { persistentVolumeReclaimPolicy?: string; volumeName?: string } | undefined
+  if (object.kind === 'PersistentVolume' && spec?.persistentVolumeReclaimPolicy === 'Delete') {
+    return 'its reclaim policy is Delete: its data is there only if its storage was not told to delete it'
+  }
+  const name = object.kind === 'PersistentVolumeClaim' ? spec?.volumeName : undefined
+  if (name === undefined || isComing(`PersistentVolume. /${name}`)) return undefined
+  if (await api.getOrNull(`/api/v1/persistentvolumes/${name}`)) return undefined
+  return `its volume ${name} is neither there nor in the backup: it will wait for it`
+}
+
+/**
  * A volume that outlived its claim keeps the UID of it, and lets no other one bind: it is Released. When a claim of that name comes
  * back, the UID is taken out, and the volume controller binds the two as they were.
  * Source: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reserving-a-persistentvolume

@@ -1,8 +1,8 @@
 import { ApiError, type KubernetesApi, type KubernetesObject, type Query } from '../../kubernetes/api.ts'
-import { retrying } from '../../kubernetes/retry.ts'
+import { untilAnswered } from '../../kubernetes/retry.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { mergePatchBetween } from './difference.ts'
-import { isHopeless } from './refusal.ts'
+import { cannotBeMerged, isHopeless } from './refusal.ts'
 import { addressTakenAway } from './services.ts'
 
 export const fieldManager = 'talos-migrate'
@@ -41,7 +41,7 @@ export class Writer {
         write.onNote(without.note)
         return this.apply({ ...write, object: without.object })
       }
-      if (cannotBeMerged(error)) return this.#create(write)
+      if (cannotBeMerged(error)) return this.#writeWhole(write)
       throw error
     }
   }
@@ -63,25 +63,25 @@ export class Writer {
     return this.#send(() => this.#api.getOrNull(path))
   }
 
-  // Lists with the same key twice are valid, and there are some; server-side apply alone cannot merge them.
-  #create(write: Write): Promise<KubernetesObject> {
+  /** As apply, for what cannot be merged: lists are replaced as wholes. */
+  async #writeWhole(write: Write): Promise<KubernetesObject> {
+    const query = { fieldManager, ...queryOf(write) }
     const collection = write.path.slice(0, write.path.lastIndexOf('/'))
-    return this.#send(() => this.#api.create(collection, write.object, { fieldManager, ...queryOf(write) }))
+    try {
+      return await this.#send(() => this.#api.create(collection, write.object, query))
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 409)) throw error
+      return this.#send(() => this.#api.mergePatch(write.path, write.object, query))
+    }
   }
 
   #send<T>(attempt: () => Promise<T>): Promise<T> {
     const { clock, signal } = this.#migration
     const means = 'The restore stops here; what was restored so far is in the journal.'
-    return retrying({ clock, signal, server: this.#api.server, means, hopeless: isHopeless }, attempt)
+    return untilAnswered(attempt, { clock, signal, means, hopeless: isHopeless })
   }
 }
 
 function queryOf({ dryRun }: Write): Query {
   return dryRun ? { dryRun: 'All' } : {}
-}
-
-function cannotBeMerged(error: ApiError): boolean {
-  return /duplicate entries for key|failed to create typed (patch|live) object|failed to convert .*managed/.test(
-    error.message,
-  )
 }

@@ -18,5 +18,7 @@ export function createJsonConsole(out: NodeJS.WritableStream): Console {
     error: ({ what, means, next, exitCode }) => emit('error', { what, means, next, exitCode }),
     bug: (error) => emit('bug', { message: String(error), stack: error instanceof Error ? error.stack : undefined }),
     table: (title, columns, rows) => emit('table', { title, columns, rows }),
+    pause: () => undefined,
+    resume: () => undefined,
   }
 }

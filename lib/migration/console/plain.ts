@@ -61,5 +61,7 @@ export function createPlainConsole(out: LineSink, { quiet, verbose, colour }: Pl
       line(`\n${paint('bold', title)}`)
       for (const row of renderTable(columns, rows)) line(`  ${row}`)
     },
+    pause: () => undefined,
+    resume: () => undefined,
   }
 }

@@ -60,5 +60,7 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     error: instead(plain.error),
     bug: instead(plain.bug),
     table: above(plain.table),
+    pause: () => spinner?.stop(),
+    resume: () => spinner?.start(),
   }
 }

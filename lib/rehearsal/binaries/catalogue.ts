@@ -12,7 +12,9 @@ export const binaryNames = [
   'kwok',
   'talosctl',
   'practice-machine',
+  'age',
   'task',
+  'moto_server',
 ] as const
 
 export type BinaryName = (typeof binaryNames)[number]
@@ -21,6 +23,8 @@ export type BinaryName = (typeof binaryNames)[number]
 export type Source =
   | { kind: 'go' /** folder of the pinned go.mod */; folder: string; package: string; ldflags: string[] }
   | { kind: 'pip'; package: string; version: string }
+  /** a folder with requirements.txt, all pinned, and the program that runs on them */
+  | { kind: 'python'; folder: string }
 
 /** One pinned program: where it may be named, how it tells its version, how it is made. */
 export interface Tool {
@@ -48,6 +52,8 @@ const kubernetes = {
 
 const etcd = { version: '3.6.4' } as const
 const task = { version: '3.54.0' } as const
+const moto = { version: '5.2.5' } as const
+const age = { version: '1.2.1' } as const
 
 /** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
 const talos = { version: '1.11.1', sha: '8e85c836' } as const
@@ -68,7 +74,9 @@ export function catalogue(names: readonly BinaryName[] = binaryNames, root = pro
     kwok: () => kwokTool(join(pinned, 'kwok')),
     talosctl: () => talosctlTool(join(pinned, 'talosctl')),
     'practice-machine': () => practiceMachineTool(join(root, 'lib/rehearsal/machine')),
+    age: () => ageTool(join(pinned, 'age')),
     task: taskTool,
+    moto_server: () => motoTool(join(pinned, 'moto')),
   }
   return binaryNames.filter((name) => names.includes(name)).map((name) => tools[name]())
 }
@@ -165,6 +173,25 @@ function practiceMachineTool(folder: string): Tool {
   }
 }
 
+/** Opens in the tests what this program has encrypted, as an operator would without it. */
+function ageTool(folder: string): Tool {
+  return {
+    name: 'age',
+    version: age.version,
+    setting: 'AGE_BINARY',
+    foreign: true,
+    versionArguments: ['--version'],
+    versionPattern: /^v?(\d+\.\d+\.\d+)/m,
+    accepts: (version) => version.startsWith('1.'),
+    source: {
+      kind: 'go',
+      folder,
+      package: 'filippo.io/age/cmd/age',
+      ldflags: [...stripped, `-X main.Version=v${age.version}`],
+    },
+  }
+}
+
 function taskTool(): Tool {
   return {
     name: 'task',
@@ -175,6 +202,19 @@ function taskTool(): Tool {
     versionPattern: /^(?:Task version: )?v?(\d+\.\d+\.\d+)/m,
     accepts: isRecentTask,
     source: { kind: 'pip', package: 'go-task-bin', version: task.version },
+  }
+}
+
+/** A bucket on loopback for the tests. */
+function motoTool(folder: string): Tool {
+  return {
+    name: 'moto_server',
+    version: moto.version,
+    setting: 'MOTO_SERVER',
+    foreign: false,
+    versionArguments: ['--version'],
+    versionPattern: /^moto (\S+)/m,
+    source: { kind: 'python', folder },
   }
 }
 

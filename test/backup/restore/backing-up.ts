@@ -19,7 +19,7 @@ import { Journal } from '../../../lib/migration/journal.ts'
 import { Migration } from '../../../lib/migration/migration.ts'
 import { loadSettings } from '../../../lib/settings.ts'
 import { listeningConsole } from '../../migration/run-in-folder.ts'
-import { type Keys, makeKeys, scratchFolder } from '../keys.ts'
+import { type Keys, makeKeys, operatorWho, scratchFolder } from '../keys.ts'
 
 export const everything: Selection = { resource: () => true, object: () => true }
 export const inNamespace = (namespace: string): Selection => ({
@@ -99,6 +99,7 @@ export function restoring(vault: Vault, options: { dryRun?: boolean; runFolder?:
     runFolder,
     dryRun: options.dryRun ?? false,
     flags: {},
+    prompt: operatorWho(),
   })
   return { migration, journal, runFolder, lines: console.lines }
 }

@@ -311,7 +311,7 @@ function volumes(random: Random, namespace: string): Planned[] {
         spec: {
           ...spec,
           capacity: { storage: '5Gi' },
-          persistentVolumeReclaimPolicy: random.pick(['Retain', 'Delete']),
+          persistentVolumeReclaimPolicy: 'Retain',
           nfs: { server: '192.0.2.10', path: `/export/${name}` },
           claimRef: {
             apiVersion: 'v1',
