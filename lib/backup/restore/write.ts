@@ -1,5 +1,5 @@
 import { ApiError, type KubernetesApi, type KubernetesObject, type Query } from '../../kubernetes/api.ts'
-import { untilAnswered } from '../../kubernetes/retry.ts'
+import { retrying } from '../../kubernetes/retry.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { mergePatchBetween } from './difference.ts'
 import { cannotBeMerged, isHopeless } from './refusal.ts'
@@ -78,7 +78,7 @@ export class Writer {
   #send<T>(attempt: () => Promise<T>): Promise<T> {
     const { clock, signal } = this.#migration
     const means = 'The restore stops here; what was restored so far is in the journal.'
-    return untilAnswered(attempt, { clock, signal, means, hopeless: isHopeless })
+    return retrying({ clock, signal, means, hopeless: isHopeless }, attempt)
   }
 }
 

@@ -9,7 +9,7 @@ import type { KubernetesApi } from '../../../lib/kubernetes/api.ts'
 import { OperatorError } from '../../../lib/migration/errors.ts'
 import { type BareCluster, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
 import { makeKeys } from '../keys.ts'
-import { backUp, configMap, createNamespace, inNamespace, newVault, restore, total } from './backing-up.ts'
+import { at, backUp, configMap, createNamespace, inNamespace, newVault, restore, total } from './backing-up.ts'
 import { serveWebhook } from './webhook-server.ts'
 
 const test = anyTest as TestFn
@@ -23,9 +23,6 @@ test.before(async () => {
   api = cluster.api
 })
 test.after.always(() => cluster?.stop())
-
-const at = (namespace: string, resource: string, name = '') =>
-  `/api/v1/namespaces/${namespace}/${resource}/${name}`.replace(/\/$/, '')
 
 /** A backup of a namespace with config maps and a Secret, all of which are gone from the cluster since. */
 async function removed(t: Parameters<typeof newVault>[0], namespace: string) {
