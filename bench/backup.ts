@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // How fast a backup is, beside kubectl and beside the floor, on a cluster of the practice binaries that is filled for it.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { discover } from '../lib/kubernetes/discovery.ts'
@@ -40,6 +41,7 @@ try {
 
 async function bench(sizes: readonly number[], rounds: number, json: boolean): Promise<void> {
   const workFolder = await mkdtemp(join(tmpdir(), 'bench-backup-'))
+  process.once('exit', () => rmSync(workFolder, { recursive: true, force: true }))
   const cluster = await startBareCluster({ apiServer: unlimited })
   try {
     await installDefinitions(cluster.api, ['flux.yaml'])
@@ -55,7 +57,6 @@ async function bench(sizes: readonly number[], rounds: number, json: boolean): P
     if (json) process.stdout.write(`${JSON.stringify({ bench: 'backup', cases })}\n`)
   } finally {
     await cluster.stop()
-    await rm(workFolder, { recursive: true, force: true })
   }
 }
 

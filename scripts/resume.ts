@@ -6,6 +6,7 @@ import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
 import { workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -15,8 +16,17 @@ export default await phase('resume', async (migration) => {
 
   await migration.step('Wait for the API', () => apiIsUp(migration, api))
   await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
-  await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
 
+  if (await isRebuilt(migration, api)) {
+    migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
+    // Git makes the workloads, so GitOps comes first.
+    await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+    return api.close()
+  }
+
+  await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
   // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
   await migration.step('Scale stateful workloads back', () => scaleBack(migration, api))
   await migration.step('Resume CronJobs', () => resumeCronJobs(migration, api))

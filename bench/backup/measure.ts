@@ -21,16 +21,21 @@ const looksEveryMs = 10
 
 /**
  * Runs a contender once, from the start of its first process to the end of its last, and removes what it wrote.
- * @throws TooMuchMemory when it takes more than half of what the machine has left; Error when one of its commands fails
+ * @param mostMemoryMB half of what the machine has left, unless said otherwise
+ * @throws TooMuchMemory when it takes more; Error when one of its commands fails
  */
-export async function measure(contender: Contender, workFolder: string): Promise<Measurement> {
+export async function measure(
+  contender: Contender,
+  workFolder: string,
+  mostMemoryMB = freemem() / 2e6,
+): Promise<Measurement> {
   const folder = await mkdtemp(join(workFolder, 'run-'))
   const output = join(folder, 'output')
   try {
     await writeFile(output, '')
     const peaks: number[] = []
     const began = performance.now()
-    for (const command of contender.commands(folder)) peaks.push(await run(command, output))
+    for (const command of contender.commands(folder)) peaks.push(await run(command, output, mostMemoryMB))
     const seconds = (performance.now() - began) / 1000
     return { seconds, peakMemoryMB: Math.max(...peaks), bytes: await bytesIn(folder) }
   } finally {
@@ -39,22 +44,26 @@ export async function measure(contender: Contender, workFolder: string): Promise
 }
 
 /** @returns its peak memory in MB */
-async function run({ program, args }: Command, output: string): Promise<number> {
+async function run({ program, args }: Command, output: string, mostMemoryMB: number): Promise<number> {
   const out = openSync(output, 'a')
   const child = spawn(program, args, { stdio: ['ignore', out, 'pipe'] })
   closeSync(out)
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
   let complaint = ''
   child.stderr?.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk).slice(-2000)
   })
-  const limit = freemem() / 2e6
   let peak = 0
   const looking = setInterval(() => {
     peak = peakOf(child.pid) ?? peak
-    if (peak > limit) child.kill('SIGKILL')
+    if (peak > mostMemoryMB) end()
   }, looksEveryMs)
-  const [code] = await once(child, 'close').finally(() => clearInterval(looking))
-  if (peak > limit) throw new TooMuchMemory(`ended when it had taken ${(peak / 1000).toFixed(1)} GB of memory`)
+  const [code] = await once(child, 'close').finally(() => {
+    clearInterval(looking)
+    process.off('exit', end)
+  })
+  if (peak > mostMemoryMB) throw new TooMuchMemory(`ended when it had taken ${(peak / 1000).toFixed(1)} GB of memory`)
   if (code !== 0) throw new Error(`${program} ${args.at(-1)} ended with ${code}: ${complaint}`)
   return peak
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { fileContent, measure, storedContent } from './archive.ts'
-import { type CopiedFile, type CopyPlace, type CopySource, hashOf } from './copy-place.ts'
+import { type CopiedFile, type CopyPlace, type CopySource, hashOf, untouched } from './copy-place.ts'
 import { codeOf, formatBytes, freeBytes, sizeOf, syncFolder } from './disk.ts'
 import { partialSuffix } from './manifest.ts'
 import { mountTables, onSameFileSystem, unmountedPoint } from './mounts.ts'
@@ -37,20 +37,21 @@ async function look(folder: string, backupDir: string): Promise<string[]> {
   if (point !== undefined) {
     throw new OperatorError(`Nothing is mounted at ${point}, and BACKUP_COPY_TO (${folder}) lies below it.`, {
       means:
-        '/etc/fstab names it as a mount point: a copy would go to the disk below it. The backup itself is not touched.',
+        '/etc/fstab names it as a mount point: a copy would go to the disk below it. A backup that was taken is whole all the same.',
       next: `mount ${point}, then the same command again.`,
     })
   }
   const there = await stat(folder).catch(() => undefined)
   if (!there?.isDirectory()) {
     throw new OperatorError(`There is no folder ${folder} (BACKUP_COPY_TO).`, {
-      means: 'It is not made: where it is missing, its NAS is mostly not mounted. The backup itself is not touched.',
+      means:
+        'It is not made: where it is missing, its NAS is mostly not mounted. A backup that was taken is whole all the same.',
       next: `Mount it, or make it (mkdir ${folder}), then the same command again.`,
     })
   }
   await access(folder, constants.W_OK).catch((error: unknown) => {
     throw new OperatorError(`${folder} (BACKUP_COPY_TO) cannot be written to: ${messageOf(error)}`, {
-      means: 'The backup itself is not touched.',
+      means: untouched,
       next: 'Give yourself the right to write there.',
       cause: error,
     })

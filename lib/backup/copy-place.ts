@@ -37,3 +37,6 @@ export async function hashOf(content: AsyncIterable<Uint8Array>): Promise<{ byte
   for await (const _ of measured.through(content));
   return { bytes: measured.bytes(), sha256: measured.sha256() }
 }
+
+/** What it means when a place cannot take a copy, before and after a backup. */
+export const untouched = 'Nothing was copied. A backup that was taken is whole all the same.'

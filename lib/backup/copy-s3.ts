@@ -3,16 +3,19 @@ import {
   AbortMultipartUploadCommand,
   GetObjectCommand,
   HeadBucketCommand,
-  HeadObjectCommand,
   ListMultipartUploadsCommand,
+  paginateListObjectsV2,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import pMap from 'p-map'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { measure, storedContent } from './archive.ts'
-import { type CopiedFile, type CopyPlace, type CopySource, hashOf } from './copy-place.ts'
+import { type CopiedFile, type CopyPlace, type CopySource, hashOf, untouched } from './copy-place.ts'
 import { manifestFile } from './manifest.ts'
+
+const atOnce = 8
 
 interface Bucket {
   client: S3Client
@@ -64,17 +67,18 @@ async function take(place: Bucket, source: CopySource, say: (path: string) => vo
   const last = source.files.find(({ path }) => path === manifestFile)
   const rest = source.files.filter((file) => file !== last)
   if (last === undefined) throw new Error('a backup without a manifest is none')
-  if ((await sizeThere(place, root + manifestFile)) === undefined) {
-    await abortUploads(place, root)
-    for (const file of rest) {
-      say(file.path)
-      if (!(await holds(place, root + file.path, file))) await upload(place, root, source, file)
-    }
-    await readBack(place, root, rest, say)
-    await upload(place, root, source, last)
-    return readBack(place, root, [last], say)
+  const there = await sizesBelow(place, root)
+  if (there.has(root + manifestFile)) return readBack(place, root, source.files, say)
+  await abortUploads(place, root)
+  const bring = async (file: CopiedFile) => {
+    say(file.path)
+    const known = there.get(root + file.path) === file.bytes
+    if (!known || (await sumOf(place, root + file.path)) !== file.sha256) await upload(place, root, source, file)
   }
-  await readBack(place, root, source.files, say)
+  await pMap(rest, bring, { concurrency: atOnce })
+  await readBack(place, root, rest, say)
+  await upload(place, root, source, last)
+  await readBack(place, root, [last], say)
 }
 
 async function upload({ client, bucket }: Bucket, root: string, source: CopySource, file: CopiedFile): Promise<void> {
@@ -96,37 +100,33 @@ async function upload({ client, bucket }: Bucket, root: string, source: CopySour
 }
 
 async function readBack(place: Bucket, root: string, files: CopiedFile[], say: (path: string) => void): Promise<void> {
-  for (const file of files) {
+  const read = async (file: CopiedFile) => {
     say(`reading back ${file.path}`)
-    if ((await sumThere(place, root + file.path)) === file.sha256) continue
-    throw new OperatorError(
-      `s3://${place.bucket}/${root}${file.path} is not what was copied: its SHA-256 is not the manifest's.`,
-      {
-        means: 'Somebody or something changed it. The backup itself is whole; this copy is not one.',
-        next: `A copy is never written over. Look at it, remove it (aws s3 rm --recursive s3://${place.bucket}/${root}), and repeat.`,
-      },
-    )
+    if ((await sumOf(place, root + file.path)) !== file.sha256) throw changedThere(place, root, file)
   }
+  await pMap(files, read, { concurrency: atOnce })
 }
 
-/** Whether an earlier call has brought it there, whole. */
-async function holds(place: Bucket, key: string, file: CopiedFile): Promise<boolean> {
-  return (await sizeThere(place, key)) === file.bytes && (await sumThere(place, key)) === file.sha256
+function changedThere({ bucket }: Bucket, root: string, { path }: CopiedFile): OperatorError {
+  return new OperatorError(`s3://${bucket}/${root}${path} is not what was copied: its SHA-256 is not the manifest's.`, {
+    means: 'Somebody or something changed it. The backup itself is whole; this copy is not one.',
+    next: `A copy is never written over. Look at it, remove it (aws s3 rm --recursive s3://${bucket}/${root}), and repeat.`,
+  })
 }
 
-async function sumThere({ client, bucket }: Bucket, key: string): Promise<string> {
+/** Of what is there, read to its end. */
+async function sumOf({ client, bucket }: Bucket, key: string): Promise<string> {
   const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
   return (await hashOf(Body as Readable)).sha256
 }
 
-async function sizeThere({ client, bucket }: Bucket, key: string): Promise<number | undefined> {
-  try {
-    const { ContentLength } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
-    return ContentLength
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined
-    throw error
+/** Bytes of the objects below a key that ends with a slash. */
+async function sizesBelow({ client, bucket }: Bucket, root: string): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>()
+  for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: root })) {
+    for (const { Key = '', Size = 0 } of Contents) sizes.set(Key, Size)
   }
+  return sizes
 }
 
 /** What a killed call has left: parts that no listing shows, and that are paid for. A server that does not know of them has none. */
@@ -146,7 +146,7 @@ async function told<T>({ url, bucket }: Bucket, act: () => Promise<T>, source?: 
   } catch (error) {
     if (error instanceof OperatorError) throw error
     const { name } = error as Error
-    const means = source ? `The backup ${source.folder} is whole; only the copy is missing.` : 'Nothing was copied.'
+    const means = source ? `The backup ${source.folder} is whole; only the copy is missing.` : untouched
     throw new OperatorError(`The copy to ${url} (BACKUP_COPY_TO) failed: ${reasonOf(error, bucket)}`, {
       means,
       next: `${wayOut(name, statusOf(error))} The same command goes on where it stopped.`,

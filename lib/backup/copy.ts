@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { basename, join, relative, sep } from 'node:path'
+import { atMostEvery } from '../migration/clock.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import { storedContent } from './archive.ts'
@@ -27,7 +28,8 @@ export async function copyBackup(
   backupCopyTo: string,
   folder: string | undefined,
 ): Promise<Json> {
-  const { settings, console } = migration
+  const { settings, console, clock } = migration
+  const everySecond = atMostEvery(1000, clock)
   const place = await openCopyPlace(settings, backupCopyTo)
   for (const warning of await place.look()) console.warn(warning)
   const name = folder === undefined ? 'the backup' : basename(folder)
@@ -35,7 +37,7 @@ export async function copyBackup(
     apply: async () => {
       if (folder === undefined) throw new Error('a backup is copied before it is there')
       const source = await copySource(folder)
-      await place.take(source, (path) => console.detail(path))
+      await place.take(source, (path) => everySecond(() => console.detail(path)))
       return { files: source.files.length, bytes: source.files.reduce((sum, { bytes }) => sum + bytes, 0) }
     },
   })

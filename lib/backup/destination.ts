@@ -35,10 +35,7 @@ export async function lookAtDestination(migration: Migration, talosctl: Talosctl
 /** What an operator should know of where backups go, one sentence each: what removes them, and what is lost together with them. */
 async function destinationWarnings(settings: Settings): Promise<string[]> {
   const dangers = await findDangers(settings)
-  return [
-    ...dangers.map((danger) => `${danger.variable} (${danger.path}) is in danger: ${describeDanger(danger)}`),
-    ...(await placeWarnings(settings)),
-  ]
+  return [...dangers.map(describeDanger), ...(await placeWarnings(settings))]
 }
 
 /** Why a backup in BACKUP_DIR could be lost together with what it saves, or hidden; one sentence each. */

@@ -12,10 +12,9 @@ import { cleanCommands, type TaskCommand, unknown } from './taskfile.ts'
 
 /** A clean task of the homelab that removes what must not be removed. */
 export interface Danger {
-  /** the setting whose path it is */
-  variable: string
-  path: string
   command: TaskCommand
+  /** the settings whose paths it removes, and the paths */
+  things: { variable: string; path: string }[]
   /** false: what the command removes cannot be known without running it */
   certain: boolean
 }
@@ -42,20 +41,26 @@ export async function findDangers(settings: Settings): Promise<Danger[]> {
   const dangers: Danger[] = []
   for (const command of await cleanCommands(homelabDir)) {
     const removals = removalsIn(command.text, command.folder)
-    for (const { variable, path, thing } of precious) {
-      const verdicts = await Promise.all(removals.map((removal) => endangers(removal, join(path, thing))))
-      if (verdicts.includes('yes')) dangers.push({ variable, path, command, certain: true })
-      else if (verdicts.includes('perhaps')) dangers.push({ variable, path, command, certain: false })
+    const verdicts = await Promise.all(precious.map(({ path, thing }) => worst(removals, join(path, thing))))
+    for (const verdict of ['yes', 'perhaps']) {
+      const things = precious.filter((_, index) => verdicts[index] === verdict)
+      if (things.length > 0) dangers.push({ command, things, certain: verdict === 'yes' })
     }
   }
   return dangers
 }
 
-/** In one sentence, without the path: it stands behind it. */
-export function describeDanger({ command, certain }: Danger): string {
+/** In one sentence. */
+export function describeDanger({ command, things, certain }: Danger): string {
   const { task, file, line, text } = command
+  const what = things.map(({ variable, path }) => `${variable} (${path})`).join(', ')
   const shown = text.trim().split('\n').join('; ').replaceAll(unknown, '…')
-  return `task ${task} (${file}:${line}) ${certain ? 'removes it' : 'may remove it'}: ${shown}`
+  return `task ${task} (${file}:${line}) ${certain ? 'removes' : 'may remove'} ${what}: ${shown}`
+}
+
+async function worst(removals: readonly Removal[], thing: string): Promise<Verdict> {
+  const verdicts = await Promise.all(removals.map((removal) => endangers(removal, thing)))
+  return verdicts.find((verdict) => verdict === 'yes') ?? verdicts.find((verdict) => verdict === 'perhaps') ?? 'no'
 }
 
 type Verdict = 'yes' | 'perhaps' | 'no'

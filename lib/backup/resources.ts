@@ -2,7 +2,7 @@ import pMap from 'p-map'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
 import { type Discovery, discover, type ListableResource } from '../kubernetes/discovery.ts'
 import { type ListingOptions, type Page, readListing } from '../kubernetes/listing.ts'
-import type { Clock } from '../migration/clock.ts'
+import { atMostEvery } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { Archive } from './archive.ts'
@@ -48,16 +48,6 @@ export async function backUpObjects(
           everySecond(() => console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`)),
       }),
   })
-}
-
-function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
-  let shown = clock.now().getTime()
-  return (show) => {
-    const now = clock.now().getTime()
-    if (now - shown < ms) return
-    shown = now
-    show()
-  }
 }
 
 /**

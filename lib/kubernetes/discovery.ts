@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Clock, systemClock } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
-import { untilAnswered } from './retry.ts'
+import { retrying } from './retry.ts'
 
 /** A collection that the API server lists. */
 export interface ListableResource {
@@ -30,6 +30,8 @@ export interface Discovery {
 }
 
 type Reader = Pick<KubernetesApi, 'raw'>
+
+const means = 'What resources there are is not known.'
 
 const aggregatedType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 
@@ -87,11 +89,11 @@ interface Group {
  * Aggregated discovery (two requests) where the server has it, the older kind (one request per version) where not.
  * Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
  * @returns the resources sorted by group and name, and whatever part of the API is announced but dead
- * What is refused for now, or breaks off, is asked again: see untilAnswered.
+ * What is refused for now, or breaks off, is asked again: see retrying.
  * @throws ApiError when the API server goes on refusing; OperatorError when it is gone
  */
 export async function discover(server: Reader, clock: Clock = systemClock): Promise<Discovery> {
-  const api: Reader = { raw: (...request) => untilAnswered(() => server.raw(...request), { clock }) }
+  const api: Reader = { raw: (...request) => retrying({ clock, means }, () => server.raw(...request)) }
   const groups = (await aggregatedGroups(api)) ?? (await unaggregatedGroups(api, server, clock))
   const resources = groups.flatMap(preferred)
   const dead = groups.flatMap((group) =>
@@ -189,7 +191,7 @@ async function unaggregatedVersion(
       return messageOf(error)
     }
   }
-  const answer = await untilAnswered(read, { clock })
+  const answer = await retrying({ clock, means }, read)
   if (typeof answer === 'string') return { version, resources: [], dead: answer }
   const listable = (resourceList.parse(JSON.parse(answer.toString('utf8'))).resources ?? []).filter(
     ({ name, verbs }) => !name.includes('/') && verbs?.includes('list'),

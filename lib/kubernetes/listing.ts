@@ -1,6 +1,6 @@
 import { ApiError, type KubernetesApi } from './api.ts'
 import { cutPage, type Page } from './page.ts'
-import { type RetryOptions, untilAnswered } from './retry.ts'
+import { type RetryOptions, retrying } from './retry.ts'
 
 export type { Page } from './page.ts'
 
@@ -24,7 +24,7 @@ const restarts = 5
 /**
  * Reads a whole collection in pages, holding at most two of them. The pages of one listing show one moment of the cluster. When the
  * server has forgotten that moment (410 Gone), `consume` is called again from the start, with a listing of its own.
- * A page that is refused for now (429, 5xx), or whose connection breaks, is asked for again: see untilAnswered.
+ * A page that is refused for now (429, 5xx), or whose connection breaks, is asked for again: see retrying.
  * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  * @param path of the collection, e.g. '/apis/apps/v1/deployments'
  * @throws ApiError when the server refuses this collection; OperatorError when there is no server any more
@@ -83,9 +83,9 @@ async function fetchPage(
   { clock, note }: ListingOptions,
   signal: AbortSignal,
 ): Promise<{ page: Page; bytes: number }> {
-  const read = async () => {
+  const means = 'The listing could not be read to its end.'
+  return retrying({ clock, signal, means, ...(note ? { note } : {}) }, async () => {
     const bytes = await api.raw(path, query, { timeoutMs: pageTimeoutMs, signal })
     return { page: cutPage(bytes), bytes: bytes.length }
-  }
-  return untilAnswered(read, { clock, signal, ...(note ? { note } : {}) })
+  })
 }

@@ -4,14 +4,14 @@ import { ApiError, ConnectionError } from './api-error.ts'
 
 export interface RetryOptions {
   clock: Clock
-  /** ends the pauses */
+  /** Ends the pauses; what the attempt then throws goes to the caller. */
   signal?: AbortSignal
+  /** what it means when there is no server any more */
+  means: string
+  /** a 5xx that will be the same the next time */
+  hopeless?: (error: ApiError) => boolean
   /** told when the server asks for a pause that is too long to be kept */
   note?: (text: string) => void
-  /** what it means when there is no server any more */
-  means?: string
-  /** a refusal that will be the same the next time */
-  hopeless?: (error: ApiError) => boolean
 }
 
 /** What has gone wrong so far with one request. */
@@ -34,17 +34,17 @@ const brokenPatienceMs = 75_000
 const longestPauseMs = 30_000
 
 /**
- * Asks until there is an answer: 429 and 5xx are tried again after the server's Retry-After, or growing pauses, and so is a connection
+ * Makes the attempt until there is an answer: 429 and 5xx are tried again after the server's Retry-After, or growing pauses, and so is a connection
  * that breaks or an answer that is cut off. An API server that has just come back may refuse (401, 403, 404) until it has read its rules:
  * that is tried again too.
  * Source: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
- * @throws ApiError when the server goes on refusing; OperatorError when there is no server any more
+ * @throws ApiError when the server goes on refusing; OperatorError when there is no server any more; whatever else the attempt throws
  */
-export async function untilAnswered<T>(read: () => Promise<T>, options: RetryOptions): Promise<T> {
+export async function retrying<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
   const attempts = { refused: 0, broken: 0, pausedMs: 0, beganAt: options.clock.now().getTime() }
   for (;;) {
     try {
-      return await read()
+      return await attempt()
     } catch (error) {
       if (options.signal?.aborted || error instanceof OperatorError) throw error
       const pause = pauseAfter(error, attempts, options)
@@ -58,7 +58,7 @@ export async function untilAnswered<T>(read: () => Promise<T>, options: RetryOpt
  * @returns milliseconds
  * @throws the error itself, or what it means, when trying again is of no use
  */
-function pauseAfter(error: unknown, attempts: Attempts, { clock, note, hopeless, means }: RetryOptions): number {
+function pauseAfter(error: unknown, attempts: Attempts, { clock, note, means, hopeless }: RetryOptions): number {
   const elapsed = Math.max(attempts.pausedMs, clock.now().getTime() - attempts.beganAt)
   if (error instanceof ApiError) {
     if (!isPassing(error, attempts.broken > 0) || hopeless?.(error)) throw error
@@ -70,7 +70,7 @@ function pauseAfter(error: unknown, attempts: Attempts, { clock, note, hopeless,
   attempts.broken++
   if (elapsed < brokenPatienceMs) return growing(attempts.broken)
   throw new OperatorError(`The API server no longer answers: ${messageOf(error)}`, {
-    means: `It was asked again and again for ${formatSeconds(elapsed / 1000)}. ${means ?? 'What was to be read is not known to its end.'}`,
+    means: `It was asked again and again for ${formatSeconds(elapsed / 1000)}. ${means}`,
     next: 'Check the API server, then run the same command again.',
     cause: error,
   })

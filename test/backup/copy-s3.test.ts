@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   CreateMultipartUploadCommand,
   GetObjectCommand,
@@ -11,11 +13,13 @@ import test, { type ExecutionContext } from 'ava'
 import { copySource } from '../../lib/backup/copy.ts'
 import { bucketPlace } from '../../lib/backup/copy-s3.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
+import { seeded } from '../seeded.ts'
 import { bucketServer } from './bucket-server.ts'
 import { makeKeys, scratchFolder, whole } from './keys.ts'
 import { makeBackup } from './make-backup.ts'
 
 const Bucket = 'backups'
+const program = fileURLToPath(new URL('programs/copy-to-bucket.ts', import.meta.url))
 const silent = () => undefined
 
 async function prepare(t: ExecutionContext) {
@@ -65,6 +69,33 @@ test.serial('a copy that is interrupted at any file has no manifest, and is take
   }
   await there.take(source, silent)
   t.true((await keys()).includes(`${source.name}/manifest.json`))
+})
+
+test.serial('a process that is killed while it copies leaves no whole copy, and the next one ends it', async (t) => {
+  const { folder, source, keys, content, client } = await prepare(t)
+  const random = seeded(7)
+  const run = (killAfter: number) =>
+    new Promise<string>((resolve) => {
+      const args = ['--import=tsx', program, folder, `s3://${Bucket}/killed`]
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      let said = ''
+      child.stdout.on('data', (text) => {
+        said += String(text)
+        if (said.split('\n').length > killAfter) child.kill('SIGKILL')
+      })
+      child.on('close', () => resolve(said))
+    })
+  for (let kill = 1; kill <= 4; kill++) {
+    const said = await run(1 + Math.floor(random() * source.files.length))
+    t.notRegex(said, /copied/)
+    t.false((await keys()).includes(`killed/${source.name}/manifest.json`))
+  }
+  t.regex(await run(Number.POSITIVE_INFINITY), /copied/)
+  for (const { path } of source.files) {
+    t.true((await content(`killed/${source.name}/${path}`)).equals(readFileSync(join(folder, path))), path)
+  }
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }))
+  t.deepEqual(Uploads, [])
 })
 
 test.serial('what a killed upload has left of its parts is removed', async (t) => {

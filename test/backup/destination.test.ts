@@ -98,7 +98,7 @@ test('a clean task that would remove backups is warned of before the first byte'
   const { lines } = await look('2.5 MB', { BACKUP_DIR: '.output/backup' })
   t.true(
     lines.some((line) =>
-      /^warn BACKUP_DIR \(.*\) is in danger: task clean \(Taskfile\.yml:3\) removes it: rm -rf \.output$/.test(line),
+      /^warn task clean \(Taskfile\.yml:3\) removes BACKUP_DIR \(.*\), OUTPUT_DIR \(.*\): rm -rf \.output$/.test(line),
     ),
   )
 })

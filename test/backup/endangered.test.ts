@@ -16,8 +16,11 @@ async function homelab(t: ExecutionContext, files: Record<string, string>) {
     const paths = { BACKUP_DIR: '/nas/backup', OUTPUT_DIR: '/nas/runs', AGE_IDENTITY_FILE: '/nas/identity', ...more }
     const found = await findDangers(loadSettings({ CLUSTER: 'catalyst', HOMELAB_DIR: folder, ...paths }))
     // What is not known may be all of them; a test is about the ones that it names.
-    const asked = found.filter(({ variable }) => variable in more)
-    return asked.map((danger) => `${danger.variable}: ${describeDanger(danger)}`)
+    return found.flatMap((danger) =>
+      danger.things
+        .filter(({ variable }) => variable in more)
+        .map((thing) => describeDanger({ ...danger, things: [{ ...thing, path: '…' }] })),
+    )
   }
   return { folder, dangers }
 }
@@ -38,11 +41,11 @@ test('the task, its file and its line are named', async (t) => {
       "version: '3'\n\ntasks:\n  clean:\n    desc: Remove output\n    cmds:\n      - echo cleaning\n      - rm -rf .output\n",
   })
   t.deepEqual(await dangers({ BACKUP_DIR: '.output/backup' }), [
-    'BACKUP_DIR: task clean (Taskfile.yaml:8) removes it: rm -rf .output',
+    'task clean (Taskfile.yaml:8) removes BACKUP_DIR (…): rm -rf .output',
   ])
   t.deepEqual(await dangers({ OUTPUT_DIR: '.output/migrate', AGE_IDENTITY_FILE: '.output/id.txt' }), [
-    'OUTPUT_DIR: task clean (Taskfile.yaml:8) removes it: rm -rf .output',
-    'AGE_IDENTITY_FILE: task clean (Taskfile.yaml:8) removes it: rm -rf .output',
+    'task clean (Taskfile.yaml:8) removes OUTPUT_DIR (…): rm -rf .output',
+    'task clean (Taskfile.yaml:8) removes AGE_IDENTITY_FILE (…): rm -rf .output',
   ])
   t.deepEqual(await dangers({ BACKUP_DIR: '/nas/backup' }), [])
 })
@@ -165,9 +168,9 @@ test('includes, folders of tasks, loops, and tasks that a clean task calls are f
       'tasks:\n  purge:\n    - rm -rf ../.output\n  clean:all:\n    - {defer: rm -rf ../.output/backup}\n',
   })
   t.deepEqual(await dangers({ BACKUP_DIR: '.output/backup' }), [
-    'BACKUP_DIR: task infra:clean:all (infra/Taskfile.yml:5) removes it: rm -rf ../.output/backup',
-    'BACKUP_DIR: task wipe (Taskfile.dist.yaml:7) removes it: rm -rf backup',
-    'BACKUP_DIR: task infra:purge (infra/Taskfile.yml:3) removes it: rm -rf ../.output',
+    'task infra:clean:all (infra/Taskfile.yml:5) removes BACKUP_DIR (…): rm -rf ../.output/backup',
+    'task wipe (Taskfile.dist.yaml:7) removes BACKUP_DIR (…): rm -rf backup',
+    'task infra:purge (infra/Taskfile.yml:3) removes BACKUP_DIR (…): rm -rf ../.output',
   ])
 })
 

@@ -21,9 +21,12 @@ async function shelf(t: ExecutionContext) {
   const keep = async (
     backupKeep: string,
     fresh: string | undefined,
-    options: { dryRun?: boolean; goesBy?: string } = {},
+    options: { dryRun?: boolean; goesBy?: string; more?: Record<string, string> } = {},
   ) => {
-    const { migration, lines } = testMigration({ BACKUP_DIR: backupDir, BACKUP_KEEP: backupKeep }, options)
+    const { migration, lines } = testMigration(
+      { BACKUP_DIR: backupDir, BACKUP_KEEP: backupKeep, ...options.more },
+      options,
+    )
     if (options.goesBy) migration.remember('backup', { folder: options.goesBy })
     const result = await removeOldBackups(migration, api, fresh)
     return { lines, result }
@@ -135,6 +138,16 @@ test('after a backup that had to leave something out, nothing is removed', async
   const { lines } = await keep('1', fresh)
   t.is(names().length, 2)
   t.true(lines.some((line) => line.startsWith('warn') && line.includes('complete')))
+})
+
+test('what is missing and excused is no reason to keep all', async (t) => {
+  const { make, keep, names } = await shelf(t)
+  await make(1)
+  const fresh = await make(2, {
+    unreadable: [{ group: 'dead.example.com', version: 'v1', resource: 'x', reason: '503' }],
+  })
+  await keep('1', fresh, { more: { BACKUP_EXCUSE: 'x.dead.example.com' } })
+  t.deepEqual(names(), [basename(fresh)])
 })
 
 test('a removal that was killed is no backup, and the next run finishes it', async (t) => {

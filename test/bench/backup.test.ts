@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { z } from 'zod'
 import { findKubectl } from '../../bench/backup/contenders.ts'
+import { measure, TooMuchMemory } from '../../bench/backup/measure.ts'
 import { casesOf } from '../../bench/backup/result.ts'
 import { scratchFolder } from '../backup/keys.ts'
 
@@ -45,6 +46,21 @@ test('sizes that do not grow are refused', async (t) => {
 
 test('a kubectl that is not there is none', (t) => {
   t.is(findKubectl({ KUBECTL: '/nowhere/kubectl' }), undefined)
+})
+
+test('a contender is measured with all that it writes, and taken away', async (t) => {
+  const folder = await scratchFolder(t)
+  const shell = (script: string) => ({
+    name: 'x',
+    commands: (into: string) => [sh(script, into), sh('sleep 0.05', into)],
+  })
+  const sh = (script: string, into: string) => ({ program: 'sh', args: ['-c', script, 'sh', into] })
+  const { bytes, peakMemoryMB } = await measure(shell('echo 1234; echo 12345 > "$1/file"; sleep 0.05'), folder)
+  t.is(bytes, 11)
+  t.true(peakMemoryMB > 0)
+  await t.throwsAsync(measure(shell('echo "no such thing" >&2; exit 3'), folder), { message: /3: no such thing/ })
+  await t.throwsAsync(measure(shell('exec sleep 60'), folder, 0.001), { instanceOf: TooMuchMemory })
+  t.deepEqual(await readdir(folder), [])
 })
 
 test('a case holds the medians, and how many times as fast it is as the others', (t) => {

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import test from 'ava'
 import { ApiError, KubernetesApi } from '../../lib/kubernetes/api.ts'
-import { untilAnswered } from '../../lib/kubernetes/retry.ts'
+import { retrying } from '../../lib/kubernetes/retry.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import { instantClock } from './list-server.ts'
 
@@ -22,16 +22,16 @@ function failing(...errors: Error[]) {
 
 test('429 and 5xx are tried again, after the pause that the server asks for', async (t) => {
   const given = options()
-  t.is(await untilAnswered(failing(refused(429, '3'), refused(503)), given), 'answered')
+  t.is(await retrying(given, failing(refused(429, '3'), refused(503))), 'answered')
   t.is(given.clock.slept[0], 3000)
   t.is(given.clock.slept.length, 2)
 })
 
 test('a refusal that stays the same is not repeated', async (t) => {
   const given = options()
-  await t.throwsAsync(untilAnswered(failing(refused(403)), given), { instanceOf: ApiError })
+  await t.throwsAsync(retrying(given, failing(refused(403))), { instanceOf: ApiError })
   const hopeless = { ...given, hopeless: () => true }
-  await t.throwsAsync(untilAnswered(failing(refused(500)), hopeless), { instanceOf: ApiError })
+  await t.throwsAsync(retrying(hopeless, failing(refused(500))), { instanceOf: ApiError })
   t.deepEqual(given.clock.slept, [])
 })
 
@@ -54,10 +54,10 @@ test('a real client whose connections break is tried again, and ends with an err
   )
   t.teardown(() => api.close())
   const error = await t.throwsAsync(
-    untilAnswered(() => api.get('/version'), options()),
+    retrying(options(), () => api.get('/version')),
     { instanceOf: OperatorError },
   )
   t.regex(error.message, /no longer answers/)
-  t.regex(error.means ?? '', /It stops here\./)
+  t.regex(error.means ?? '', /asked again and again for .* It stops here\.$/)
   t.true(connections > 10)
 })

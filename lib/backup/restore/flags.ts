@@ -71,11 +71,11 @@ export function selectionOf(
   const known = resources.map((word) => ({ word, entries: entries.filter(isCalled(word, kinds)) }))
   const unknown = known.filter(({ entries }) => entries.length === 0).map(({ word }) => word)
   if (unknown.length > 0) throw notInBackup(unknown, entries)
-  const wanted = new Set(known.flatMap(({ entries }) => entries))
+  const wanted = new Set(known.flatMap(({ entries }) => entries.map(resourceName)))
   const byNamespace = ({ metadata }: KubernetesObject) =>
     namespaces.length === 0 || (metadata.namespace !== undefined && namespaces.includes(metadata.namespace))
   return {
-    resource: (entry) => resources.length === 0 || wanted.has(entry),
+    resource: (entry) => resources.length === 0 || wanted.has(resourceName(entry)),
     object: (object) =>
       byNamespace(object) &&
       (names.length === 0 || names.includes(object.metadata.name)) &&

@@ -36,7 +36,7 @@ export async function refuseDifferences(context: Context, source: BackedUpObject
   if (different.length === 0) return
   const more = different.length > named ? `, and ${different.length - named} more` : ''
   throw new OperatorError(
-    `${different.length} objects are there and differ: ${different.slice(0, named).join(', ')}${more}`,
+    `There already, and different (${different.length}): ${different.slice(0, named).join(', ')}${more}`,
     {
       means: 'Nothing was changed.',
       next: 'Leave them as they are (--conflict skip), or make them what they were (--conflict update).',

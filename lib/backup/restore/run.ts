@@ -29,7 +29,7 @@ export async function restoreWishes(
   }
   showSummary(migration, summary)
   if (summary.refused.length === 0) return { ...summary }
-  throw new OperatorError(`${summary.refused.length} objects were refused; the others are done.`, {
+  throw new OperatorError(`Refused: ${summary.refused.length}. All else is done.`, {
     means: 'The table above names them, each with what to do.',
     next: 'Then the same command again: what is restored is passed over.',
   })

@@ -77,7 +77,7 @@ export class Tally {
     if (this.#unchecked > 0) {
       const count = this.#unchecked
       this.#console.info(
-        `${count} objects: the server cannot be asked, for their namespace or definition is not there yet.`,
+        `Of ${count} the server cannot be asked beforehand: what they need (namespace, definition) is not there yet.`,
       )
     }
     const resources = [...this.#counts].map(([resource, counts]) => ({ resource, ...counts }))

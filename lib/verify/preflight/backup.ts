@@ -81,10 +81,10 @@ const nothingCleansThemAway: PreflightCheck = {
   name: "No clean task of the homelab removes backups, the run's journal or the identity",
   run: async ({ settings }) =>
     (await findDangers(settings)).map((danger) => ({
-      subject: `${danger.variable} ${danger.path}`,
+      subject: danger.things.map(({ variable }) => variable).join(', '),
       evidence: describeDanger(danger),
       severity: 'warning',
-      wayOut: `Set ${danger.variable} to a place outside, best on a NAS; or do not run that task until all is done.`,
+      wayOut: 'Set it to a place outside, best on a NAS; or do not run that task until all is done.',
     })),
 }
 

@@ -109,6 +109,10 @@ export const total = (
   outcome: 'created' | 'updated' | 'equal' | 'skipped' | 'refused',
 ) => resources.reduce((sum, row) => sum + row[outcome], 0)
 
+/** The path of a collection of the core group, or of one object in it. */
+export const at = (namespace: string, resource: string, name = '') =>
+  `/api/v1/namespaces/${namespace}/${resource}/${name}`.replace(/\/$/, '')
+
 export async function createNamespace(api: KubernetesApi, name: string): Promise<void> {
   await api.create('/api/v1/namespaces', { metadata: { name } })
 }

@@ -45,7 +45,8 @@ for (const [word, expected] of [
 ] as const) {
   test(`--resource ${word} names resources by plural, plural and group, or kind`, (t) => {
     const { resource } = selectionOf(parseWishes({ resource: word }), kinds)
-    t.deepEqual([...kinds.keys()].filter(resource), [...expected])
+    // A manifest that is read again has entries of its own.
+    t.deepEqual([...kinds.keys()].map((one) => ({ ...one })).filter(resource), [...expected])
   })
 }
 

@@ -117,3 +117,8 @@ export function podSpec(random: Random): Record<string, unknown> {
     volumes: [{ name: 'tmp', emptyDir: {} }],
   }
 }
+
+export const core = '/api/v1'
+export const inCore = (namespace: string, resource: string) => `${core}/namespaces/${namespace}/${resource}`
+export const inGroup = (group: string, namespace: string, resource: string) =>
+  `/apis/${group}/namespaces/${namespace}/${resource}`

@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { KubernetesApi, KubernetesObject } from '../../../lib/kubernetes/api.ts'
 import type { PersistentVolumeClaim, Pod } from '../../../lib/kubernetes/kinds.ts'
@@ -31,10 +33,38 @@ test('a namespace that was deleted comes back by task migrate:restore, which bea
       ({ status }) => status?.phase === 'Bound',
     ),
   )
-  const again = await practice.task(['migrate:restore', '--', '--namespace', namespace])
-  t.is(again.exitCode, 0, again.output)
-  t.log(again.output)
+  await takesFlags(t, practice, api)
 })
+
+async function takesFlags(t: ExecutionContext, { task, cluster }: Practice, api: KubernetesApi): Promise<void> {
+  const path = `${core}/secrets/plex`
+  const { data } = await api.get(path)
+  await api.mergePatch(path, { data: { 'claim-token': Buffer.from('changed').toString('base64') } })
+  const select = [
+    '--namespace',
+    namespace,
+    '--resource',
+    'Secret,configmaps',
+    '--name',
+    'plex',
+    '--selector',
+    '!absent',
+  ]
+  const skipped = await task(['migrate:restore', '--', ...select])
+  t.is(skipped.exitCode, 0, skipped.output)
+  t.regex(skipped.output, /secrets +- +- +- +1 +- +-/)
+  t.regex(skipped.output, /claim-token: \(hidden, as in the backup\)/)
+  const refused = await task(['migrate:restore', '--', ...select, '--conflict', 'fail'])
+  t.is(refused.exitCode, 1)
+  t.regex(refused.output, /There already, and different \(1\): Secret media\/plex/)
+  const folder = join(cluster.homelab.backupDir, readdirSync(cluster.homelab.backupDir)[0] ?? '')
+  const updated = await task(['migrate:restore', '--', ...select, '--conflict', 'update', '--backup', folder])
+  t.is(updated.exitCode, 0, updated.output)
+  t.deepEqual((await api.get(path)).data, data)
+  const nothing = await task(['migrate:restore', '--', '--name', 'nobody'])
+  t.is(nothing.exitCode, 1)
+  t.regex(nothing.output, /Nothing in .* matches: name nobody/)
+}
 
 async function asksWhatToRestore(t: ExecutionContext, { task }: Practice): Promise<void> {
   const { exitCode, output } = await task(['migrate:restore'])
@@ -46,7 +76,6 @@ async function asksWhatToRestore(t: ExecutionContext, { task }: Practice): Promi
 async function changesNothingInADryRun(t: ExecutionContext, { task }: Practice, api: KubernetesApi): Promise<void> {
   const { exitCode, output } = await task(['migrate:restore', '--', '--namespace', namespace, '--dry-run'])
   t.is(exitCode, 0, output)
-  t.log(output)
   t.regex(output, /would Create Namespace media/)
   t.is(await api.getOrNull(core), null)
 }
@@ -61,7 +90,6 @@ async function isTakenUpAfterKill(t: ExecutionContext, practice: Practice): Prom
   t.not((await running).exitCode, 0)
   const again = await practice.task(command)
   t.is(again.exitCode, 0, again.output)
-  t.log(again.output)
 }
 
 async function runningPods(api: KubernetesApi): Promise<number> {

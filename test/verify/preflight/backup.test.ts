@@ -73,11 +73,11 @@ test('a backup that a clean task of the homelab would remove is warned of, with 
     return { BACKUP_DIR: join(folder, '.output/backup') }
   })
   const dangers = found.filter(({ name }) => name.startsWith('No clean task'))
-  t.deepEqual(dangers[0], {
-    name: "No clean task of the homelab removes backups, the run's journal or the identity",
-    evidence: 'task clean (Taskfile.yml:4) removes it: rm -rf .output',
-    severity: 'warning',
-  })
+  t.deepEqual(
+    dangers.map(({ severity }) => severity),
+    ['warning'],
+  )
+  t.regex(dangers[0]?.evidence ?? '', /^task clean \(Taskfile\.yml:4\) removes BACKUP_DIR \(.*\): rm -rf \.output$/)
 })
 
 test('a second place that is not there is an error, one on the same disk a warning', async (t) => {
