@@ -105,6 +105,16 @@ test('an idle connection that the server has closed is made again', async (t) =>
   t.is(server.requests.length, 3)
 })
 
+test('a connection that is reset in the middle of an answer is one error, and nothing is asked behind the back of the caller', async (t) => {
+  const server = await listServer(['{"metadata":{"name":"a"}}'], (request) => (request === 2 ? 'reset' : undefined))
+  t.teardown(server.close)
+  const read = () => server.api.raw('/x', { limit: 1 })
+  await read()
+  await t.throwsAsync(read(), { instanceOf: ConnectionError })
+  await read()
+  t.is(server.requests.length, 3)
+})
+
 test('credentials that were exchanged in the middle of a run are fetched anew, from the file and from an exec plugin', async (t) => {
   const { cluster, api } = t.context
   const folder = await mkdtemp(join(tmpdir(), 'api-test-'))
