@@ -223,7 +223,8 @@ export class KubernetesApi {
       }
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server closed an idle connection in the moment in which it was used again.
-        const closedBefore = method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET'
+        const closedBefore =
+          answer === undefined && method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET'
         if (closedBefore) resolve(this.#open(method, path, exchange))
         else reject(this.#broken(error, exchange))
       })
