@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubernetesApi } from '../../lib/kubernetes/api.ts'
@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/migration/clock.ts'
 
 /**
  * What the server does with a request instead of answering it: refuse it, break the connection, break it off in the middle of the
- * answer (with an end, or with a reset), send an answer that is whole for HTTP and cut off as JSON, or fall silent in its middle.
+ * answer, send an answer that is whole for HTTP and cut off as JSON, fall silent in its middle, or tell one event and go on watching.
  */
 export type FaultKind =
   | { status: number; retryAfter?: string; message?: string }
@@ -18,7 +18,7 @@ export type FaultKind =
   | 'break off'
   | 'cut'
   | 'fall silent'
-  | 'reset'
+  | 'one event'
 
 /** Called with the number of the request, from 1. */
 export type Fault = (request: number, url: URL) => FaultKind | undefined
@@ -45,7 +45,6 @@ export async function listServer(
     const listed = Array.isArray(items) ? items : (items as Record<string, readonly string[]>)[url.pathname]
     answer(request, response, url, listed ?? [], fault(requests.length, url))
   })
-  server.on('connection', (socket: Socket) => connections.set(socket.remotePort ?? 0, socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const api = clientOf(`https://127.0.0.1:${(server.address() as AddressInfo).port}`)
   const close = async () => {
@@ -54,9 +53,6 @@ export async function listServer(
   }
   return { api, requests, close }
 }
-
-/** The bare connections by the client's port: TLS on top of one cannot reset it. */
-const connections = new Map<number, Socket>()
 
 function answer(
   request: IncomingMessage,
@@ -71,6 +67,7 @@ function answer(
     response.writeHead(status, retryAfter === undefined ? {} : { 'Retry-After': retryAfter })
     return void response.end(JSON.stringify({ kind: 'Status', message }))
   }
+  if (fault === 'one event') return void response.write('{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n')
   const from = Number(url.searchParams.get('continue') ?? 0)
   const to = Math.min(items.length, from + Number(url.searchParams.get('limit')))
   const metadata = JSON.stringify({ resourceVersion: '7', ...(to < items.length ? { continue: String(to) } : {}) })
@@ -81,11 +78,11 @@ function answer(
   response.writeHead(200, { 'Content-Length': Buffer.byteLength(body) })
   response.write(part, () => {
     if (fault === 'break off') request.socket.destroy()
-    if (fault === 'reset') connections.get(request.socket.remotePort ?? 0)?.resetAndDestroy()
   })
 }
 
-function clientOf(server: string): KubernetesApi {
+/** The real client for a server on loopback. */
+export function clientOf(server: string): KubernetesApi {
   const kubeconfig = {
     apiVersion: 'v1',
     kind: 'Config',
