@@ -72,8 +72,10 @@ export const variables = {
   AGE_RECIPIENTS: recipient.default([]),
   AGE_IDENTITY_FILE: path.optional(),
   STATEFUL_NAMESPACES: words.default([]),
+  QUIET_ORDER: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
+  JOB_TIMEOUT: seconds.default(300),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -119,8 +121,11 @@ export interface Settings {
   readonly ageRecipients: readonly string[]
   readonly ageIdentityFile: string | undefined
   readonly statefulNamespaces: readonly string[]
+  /** Patterns of namespace/name: what goes down earlier, and comes back later, stands first. */
+  readonly quietOrder: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
+  readonly jobTimeout: number
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -235,8 +240,10 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     ageRecipients: v.AGE_RECIPIENTS,
     ageIdentityFile: optional(v.AGE_IDENTITY_FILE),
     statefulNamespaces: v.STATEFUL_NAMESPACES,
+    quietOrder: v.QUIET_ORDER,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
+    jobTimeout: v.JOB_TIMEOUT,
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

@@ -5,10 +5,14 @@ import { suspendFlux } from '../lib/gitops/suspend-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
+import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
+import { findOperated, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { quietWorkloads } from '../lib/kubernetes/quiet.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
+import { findStrangers, stopStrangers } from '../lib/kubernetes/strangers.ts'
+import { findUnscaled, showUnscaled } from '../lib/kubernetes/unscaled.ts'
 import { findStateful, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -26,6 +30,7 @@ export default await phase(
       const outlook = await lookAhead(api, nodeName, { force, scaledDown: stateful })
       await rememberUnready(migration, api)
       showStateful(migration, stateful)
+      showUnscaled(migration, await findUnscaled(api, settings))
       showOutlook(migration, outlook)
       refuseUnmanaged(outlook)
     })
@@ -34,15 +39,16 @@ export default await phase(
     await migration.step('Suspend Flux', () => suspendFlux(migration, api))
     await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
     await migration.step('Pause operators', async () => {
-      warnOfStrangers(migration, await findStateful(api, settings))
-      return pauseOperators(migration, api, await findOperated(api))
+      const deaf = await pauseOperators(migration, api, await findOperated(api))
+      return stopStrangers(migration, api, await findStrangers(api, await findStateful(api, settings), deaf))
     })
 
     await migration.step('Suspend CronJobs', async () =>
       suspendCronJobs(migration, api, await findCronJobs(api, settings)),
     )
+    await migration.step('Wait for Jobs', () => jobsAreDone(migration, api))
     await migration.step('Scale down stateful workloads', async () =>
-      scaleDown(migration, api, await findStateful(api, settings)),
+      quietWorkloads(migration, api, await findStateful(api, settings)),
     )
 
     await migration.step(`Cordon ${nodeName}`, () => cordon(migration, api, nodeName))

@@ -17,6 +17,7 @@ export interface Volume {
 export interface PodSpec {
   nodeName?: string
   nodeSelector?: Record<string, string>
+  serviceAccountName?: string
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
 }
@@ -63,7 +64,13 @@ export interface Node extends KubernetesObject {
     addresses?: { type: string; address: string }[]
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
+    volumesInUse?: string[]
   }
+}
+
+export interface Job extends KubernetesObject {
+  spec: { suspend?: boolean; template: { spec: PodSpec } }
+  status?: { active?: number; ready?: number; conditions?: { type: string; status: string }[] }
 }
 
 export interface PodDisruptionBudget extends KubernetesObject {
@@ -95,6 +102,7 @@ export interface PersistentVolume extends KubernetesObject {
     nfs?: { server: string; path: string }
     local?: { path: string }
     hostPath?: { path: string }
+    csi?: { driver: string; volumeHandle: string }
   }
   status?: { phase?: string }
 }
