@@ -6,6 +6,7 @@ import { Storage } from './mounts.ts'
 import { describeOperated, type Operated, pauseOperated, readOperated } from './operators.ts'
 import { operatorStage, scaleToZero, scaleUndoKind } from './scale.ts'
 import { type Staged, stagesOf } from './stages.ts'
+import { findStrangers, stopStrangers } from './strangers.ts'
 import { describeWorkload, listScalable, type StatefulWorkload } from './workloads.ts'
 
 /** Something that goes down: a workload that is scaled, or a custom resource whose operator ends its pods. */
@@ -31,23 +32,32 @@ export async function quietWorkloads(
     Storage.read(api, migration.settings),
     begunBefore(migration, api, workloads),
   ])
-  const items = itemsOf([...workloads, ...begun], operated, migration.journal)
-  for (const [stage, itemsOfStage] of stagesOf(items, migration.settings.quietOrder)) {
-    await quietStage(migration, api, { stage, items: itemsOfStage, operated, storage })
+  const autoscalers = new Map(operated.flatMap((each) => (each.scales === null ? [] : [[each.scales, each] as const])))
+  const all = itemsOf([...workloads, ...begun], operated, migration.journal)
+  for (const [stage, items] of stagesOf(all, migration.settings.quietOrder)) {
+    await quietStage(migration, api, { stage, items, workloads, autoscalers, storage })
   }
 }
 
-async function quietStage(
-  migration: Migration,
-  api: KubernetesApi,
-  { stage, items, operated, storage }: { stage: number; items: Item[]; operated: Operated[]; storage: Storage },
-): Promise<void> {
-  const autoscalers = new Map(operated.flatMap((each) => (each.scales === null ? [] : [[each.scales, each] as const])))
-  const scaled = items.flatMap((item) => ('workload' in item ? item.workload : []))
-  const stopped = items.flatMap((item) => ('stopped' in item ? item.stopped : []))
+interface Stage {
+  readonly stage: number
+  readonly items: readonly Item[]
+  readonly workloads: readonly StatefulWorkload[]
+  readonly autoscalers: ReadonlyMap<string, Operated>
+  readonly storage: Storage
+}
+
+async function quietStage(migration: Migration, api: KubernetesApi, parts: Stage): Promise<void> {
+  const { stage, items, workloads, autoscalers, storage } = parts
+  const told = items.flatMap((item) => ('stopped' in item ? item.stopped : []))
+  const heard = await pMap(told, (each) => pauseOperated(migration, api, each, { stage }), { concurrency })
+  const stopped = told.filter((_, index) => heard[index])
+  const deaf = told.filter((_, index) => !heard[index])
+  const left = workloads.filter(({ operatedBy }) => deaf.some(({ uid }) => uid === operatedBy?.uid))
+  await stopStrangers(migration, api, await findStrangers(api, left, deaf))
+  const scaled = [...items.flatMap((item) => ('workload' in item ? item.workload : [])), ...left]
   const scale = (workload: StatefulWorkload) =>
     quietOne(migration, api, workload, stage, autoscalers.get(describeWorkload(workload)))
-  await pMap(stopped, (each) => stop(migration, api, each, stage), { concurrency })
   await pMap(scaled, scale, { concurrency })
   await podsAreGone(migration, api, scaled, stopped, scale)
   const volumes = scaled.flatMap(({ object }) => storage.mountsOf(object).flatMap(({ volume }) => volume ?? []))
@@ -102,12 +112,4 @@ async function quietOne(
   if (autoscaler && !autoscaler.paused) {
     await pauseOperated(migration, api, autoscaler, { stage, scales: workload.path })
   }
-}
-
-async function stop(migration: Migration, api: KubernetesApi, operated: Operated, stage: number): Promise<void> {
-  const heard = await pauseOperated(migration, api, operated, { stage })
-  if (heard) return
-  migration.console.warn(
-    `${operated.kind} ${operated.namespace}/${operated.name} has no ${operated.pause.field.join('.')}: its operator is too old to stop it, and its pods are waited for in vain unless you stop them.`,
-  )
 }

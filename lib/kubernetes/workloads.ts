@@ -1,6 +1,6 @@
 import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
-import type { KubernetesApi } from './api.ts'
+import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { controllerOf, type PodSpec, type Workload } from './kinds.ts'
 import { describeMount, type Mount, Storage, type Whereabouts } from './mounts.ts'
 
@@ -53,9 +53,22 @@ export interface StatefulWorkload extends ScalableWorkload {
 export async function listScalable(api: KubernetesApi): Promise<ScalableWorkload[]> {
   const lists = await Promise.all(
     scalableKinds.map(async (kind) => {
-      const root = kind.apiVersion === 'v1' ? '/api/v1' : `/apis/${kind.apiVersion}`
-      const objects = await api.list<Workload>(`${root}/${kind.collection}`)
-      return objects.flatMap((object) => scalable(kind, root, object) ?? [])
+      const objects = await api.list<Workload>(`${rootOf(kind)}/${kind.collection}`)
+      return objects.flatMap((object) => scalable(kind, rootOf(kind), object) ?? [])
+    }),
+  )
+  return lists.flat()
+}
+
+/** Every workload with replicas of its own that a backup holds, as it was when it was taken. */
+export async function scalableIn(
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<ScalableWorkload[]> {
+  const lists = await Promise.all(
+    scalableKinds.map(async (kind) => {
+      const group = kind.apiVersion === 'v1' ? '' : 'apps'
+      const objects = (await inBackup(group, kind.collection)) as Workload[]
+      return objects.flatMap((object) => scalable(kind, rootOf(kind), object) ?? [])
     }),
   )
   return lists.flat()
@@ -85,6 +98,10 @@ export function showStateful({ console }: Migration, workloads: readonly Statefu
   }
   const rows = workloads.map((workload) => [describeWorkload(workload), String(workload.replicas), workload.reason])
   console.table('Stateful workloads, scaled to 0', ['workload', 'replicas', 'why'], rows)
+}
+
+function rootOf({ apiVersion }: ScalableKind): string {
+  return apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`
 }
 
 function scalable(kind: ScalableKind, root: string, object: Workload): ScalableWorkload | null {
