@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { chooseBackup } from '../lib/backup/choose.ts'
 import { objectsInBackup } from '../lib/backup/objects.ts'
-import { findLostSuspensions } from '../lib/gitops/lost-suspensions.ts'
+import { findLostSuspensions, rememberUnsettledIn } from '../lib/gitops/lost-suspensions.ts'
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
@@ -9,7 +9,7 @@ import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { findLostQuiet } from '../lib/kubernetes/lost-quiet.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
-import { stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { rememberUnreadyIn, stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { adoptChanges, showLostChanges } from '../lib/migration/adopt.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
@@ -31,6 +31,8 @@ export default await phase(
         migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
         showLostChanges(migration, lost)
         adoptChanges(migration, lost)
+        await rememberUnsettledIn(migration, api, inBackup)
+        await rememberUnreadyIn(migration, inBackup)
       })
     }
     await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))

@@ -1,10 +1,11 @@
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
 import type { LostChange } from '../migration/adopt.ts'
+import type { Migration } from '../migration/migration.ts'
 import { type ArgoObject, argoObjectsFrom, isAutomatic, readArgoCd, servedArgoKinds } from './argocd.ts'
 import { fluxObjectsFrom, readFlux, servedFluxKinds, suspensionOrder } from './flux.ts'
 import { generations } from './ordering.ts'
-import { argoUndoKind, isOurs, whatOfArgo } from './suspend-argocd.ts'
-import { fluxUndoKind } from './suspend-flux.ts'
+import { argoUndoKind, isOurs, rememberUnsynced, whatOfArgo } from './suspend-argocd.ts'
+import { fluxUndoKind, rememberUnready } from './suspend-flux.ts'
 
 type InBackup = (group: string, resource: string) => Promise<KubernetesObject[]>
 
@@ -14,6 +15,12 @@ type InBackup = (group: string, resource: string) => Promise<KubernetesObject[]>
  */
 export async function findLostSuspensions(api: KubernetesApi, inBackup: InBackup): Promise<LostChange[]> {
   return [...(await lostInFlux(api, inBackup)), ...(await lostInArgoCd(api, inBackup))]
+}
+
+/** What was not ready or not synced in the backup need not be waited for: the journal that knew it is lost. */
+export async function rememberUnsettledIn(migration: Migration, api: KubernetesApi, inBackup: InBackup): Promise<void> {
+  rememberUnready(migration, await fluxObjectsFrom(await servedFluxKinds(api), inBackup))
+  rememberUnsynced(migration, await argoObjectsFrom(await servedArgoKinds(api), inBackup))
 }
 
 async function lostInFlux(api: KubernetesApi, inBackup: InBackup): Promise<LostChange[]> {

@@ -53,7 +53,7 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
 /**
  * What was not synced before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
  */
-function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
+export function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
   if (unsyncedBefore(migration) !== undefined) return
   const unsynced = objects.filter((object) => object.kind === 'Application' && object.sync !== 'Synced')
   migration.remember(

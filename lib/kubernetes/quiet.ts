@@ -32,7 +32,7 @@ export async function quietWorkloads(
     Storage.read(api, migration.settings),
     begunBefore(migration, api, workloads),
   ])
-  const autoscalers = new Map(operated.flatMap((each) => (each.scales === null ? [] : [[each.scales, each] as const])))
+  const autoscalers = operated.filter(({ paused, scales }) => !paused && scales !== null)
   const all = itemsOf([...workloads, ...begun], operated, migration.journal)
   for (const [stage, items] of stagesOf(all, migration.settings.quietOrder)) {
     await quietStage(migration, api, { stage, items, workloads, autoscalers, storage })
@@ -43,7 +43,7 @@ interface Stage {
   readonly stage: number
   readonly items: readonly Item[]
   readonly workloads: readonly StatefulWorkload[]
-  readonly autoscalers: ReadonlyMap<string, Operated>
+  readonly autoscalers: readonly Operated[]
   readonly storage: Storage
 }
 
@@ -56,8 +56,7 @@ async function quietStage(migration: Migration, api: KubernetesApi, parts: Stage
   const left = workloads.filter(({ operatedBy }) => deaf.some(({ uid }) => uid === operatedBy?.uid))
   await stopStrangers(migration, api, await findStrangers(api, left, deaf))
   const scaled = [...items.flatMap((item) => ('workload' in item ? item.workload : [])), ...left]
-  const scale = (workload: StatefulWorkload) =>
-    quietOne(migration, api, workload, stage, autoscalers.get(describeWorkload(workload)))
+  const scale = (workload: StatefulWorkload) => quietOne(migration, api, workload, stage, autoscalers)
   await pMap(scaled, scale, { concurrency })
   await podsAreGone(migration, api, scaled, stopped, scale)
   const volumes = scaled.flatMap(({ object }) => storage.mountsOf(object).flatMap(({ volume }) => volume ?? []))
@@ -106,10 +105,10 @@ async function quietOne(
   api: KubernetesApi,
   workload: StatefulWorkload,
   stage: number,
-  autoscaler: Operated | undefined,
+  autoscalers: readonly Operated[],
 ): Promise<void> {
   await scaleToZero(migration, api, workload, stage)
-  if (autoscaler && !autoscaler.paused) {
+  for (const autoscaler of autoscalers.filter(({ scales }) => scales === describeWorkload(workload))) {
     await pauseOperated(migration, api, autoscaler, { stage, scales: workload.path })
   }
 }

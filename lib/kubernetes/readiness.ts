@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
-import type { KubernetesApi } from './api.ts'
+import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { fullName, type Workload } from './kinds.ts'
 import { isFinished, isReady, listPods, ownerOf, whyNotReady } from './pods.ts'
 
@@ -32,9 +32,27 @@ export async function readReadiness(api: KubernetesApi): Promise<Readiness[]> {
  */
 export async function rememberUnready(migration: Migration, api: KubernetesApi): Promise<void> {
   if (migration.recall(factName, z.array(z.string())) !== undefined) return
-  const unready = (await readReadiness(api)).filter((each) => each.ready < each.wanted).map((each) => each.key)
+  const unready = unreadyOf(await readReadiness(api))
   migration.remember(factName, unready)
   if (unready.length > 0) migration.console.warn(`Not ready already before the drain: ${unready.join(', ')}`)
+}
+
+/** As rememberUnready, from what a backup holds: the journal that knew it is lost. */
+export async function rememberUnreadyIn(
+  migration: Migration,
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<void> {
+  if (migration.recall(factName, z.array(z.string())) !== undefined) return
+  const lists = await Promise.all(
+    Object.entries(kinds).map(async ([kind, collection]) =>
+      ((await inBackup('apps', collection)) as Workload[]).map((workload) => readinessOf(kind, workload)),
+    ),
+  )
+  migration.remember(factName, unreadyOf(lists.flat()))
+}
+
+function unreadyOf(all: readonly Readiness[]): string[] {
+  return all.filter((each) => each.ready < each.wanted).map((each) => each.key)
 }
 
 /**

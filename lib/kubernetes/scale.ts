@@ -108,10 +108,9 @@ export async function scaleBack(
     .changes()
     .filter((change) => change.state !== 'undone' && comesBackInAStage(change))
   const stages = [...new Set(standing.map(stageOfChange))].sort((a, b) => b - a)
-  const autoscalers = new Map(standing.flatMap((change) => (scaledBy(change) ? [[scaledBy(change), change]] : [])))
   for (const stage of stages) {
     const inStage = standing.filter((change) => stageOfChange(change) === stage && !scaledBy(change))
-    await pMap(inStage, (change) => bringBack(migration, api, change, autoscalers.get(pathOf(change))), { concurrency })
+    await pMap(inStage, (change) => bringBack(migration, api, change, standing), { concurrency })
     if (stage !== stages.at(-1)) await stageIsBack(inStage.map(pathOf))
   }
 }
@@ -121,12 +120,14 @@ async function bringBack(
   migration: Migration,
   api: KubernetesApi,
   change: JournaledChange,
-  autoscaler: JournaledChange | undefined,
+  standing: readonly JournaledChange[],
 ): Promise<void> {
   const takeBack = migration.flags['take-back'] === true
   const undo = change.undo?.kind === scaleUndoKind ? undoScale : undoOperatorPause
   await migration.undo(change, () => undo(api, change.undo, takeBack))
-  if (autoscaler) await migration.undo(autoscaler, () => undoOperatorPause(api, autoscaler.undo, takeBack))
+  for (const autoscaler of standing.filter((each) => scaledBy(each) === pathOf(change))) {
+    await migration.undo(autoscaler, () => undoOperatorPause(api, autoscaler.undo, takeBack))
+  }
 }
 
 function comesBackInAStage({ undo }: JournaledChange): boolean {
