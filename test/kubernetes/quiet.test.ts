@@ -5,9 +5,11 @@ import { findCronJobs, resumeCronJobs, suspendCronJobs } from '../../lib/kuberne
 import { cordon, uncordon } from '../../lib/kubernetes/nodes.ts'
 import { findOperated, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
 import { quietWorkloads } from '../../lib/kubernetes/quiet.ts'
+import { stageIsReady } from '../../lib/kubernetes/readiness.ts'
 import { scaleBack } from '../../lib/kubernetes/scale.ts'
 import { findUnscaled } from '../../lib/kubernetes/unscaled.ts'
 import { findStateful } from '../../lib/kubernetes/workloads.ts'
+import { standingConflicts, tellConflicts } from '../../lib/migration/conflicts.ts'
 import type { Journal } from '../../lib/migration/journal.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { type BareCluster, installDefinitions, startBareCluster } from './bare-cluster.ts'
@@ -262,6 +264,39 @@ test('a count that somebody chose meanwhile is kept and shown with both values',
   await scaleBack(migration, api)
   t.is(await replicas(path), 5)
   t.true(lines.some((line) => line.startsWith('warn') && line.includes('5 replicas now') && line.includes('had 3')))
+  tellConflicts(migration)
+  t.true(lines.some((line) => line.startsWith("warn 1 of the drain's changes") && line.includes('--take-back')))
+})
+
+test('told to take it back, the count of before replaces the one that somebody chose', async (t) => {
+  const { namespace } = t.context
+  const path = await workload(namespace, 'deployments', 'app', 3)
+  const { migration, journal } = await quiet(namespace)
+  await api.mergePatch(path, { spec: { replicas: 5 } })
+  await scaleBack(migration, api)
+  t.is(await replicas(path), 5)
+  const again = testMigration(own(namespace), { journal, flags: { 'take-back': true } })
+  await scaleBack(again.migration, api)
+  t.is(await replicas(path), 3)
+  t.deepEqual(standingConflicts(journal), [])
+})
+
+test('in an order of its own, what comes back first is ready before the next comes', async (t) => {
+  const { namespace } = t.context
+  const db = await workload(namespace, 'deployments', 'db', 1)
+  const app = await workload(namespace, 'deployments', 'app', 1)
+  const settings = { ...own(namespace), QUIET_ORDER: '*/app, */db' }
+  const { migration, lines } = testMigration(settings)
+  await quietWorkloads(migration, api, await statefulIn(namespace, migration))
+  const back = scaleBack(migration, api, (paths) => stageIsReady(migration, api, paths))
+  while (!lines.some((line) => line.includes(`not ready yet: Deployment ${namespace}/db`))) await delay(20)
+  t.is(await replicas(app), 0)
+  const { generation } = (await api.get(db)).metadata
+  await api.mergePatch(`${db}/status`, {
+    status: { replicas: 1, readyReplicas: 1, availableReplicas: 1, observedGeneration: generation },
+  })
+  await back
+  t.is(await replicas(app), 1)
 })
 
 test('a workload that is gone meanwhile is shown, and does not stop the others', async (t) => {
@@ -368,7 +403,7 @@ test('a Prometheus is paused and resumed, one paused before is left alone, one c
     metadata: { name: 'off' },
     spec: { replicas: 1, paused: true },
   })
-  const { migration } = testMigration()
+  const { migration, journal } = testMigration()
   const found = (await findOperated(api)).filter((each) => each.path.includes(namespace))
   t.is(found.length, 2)
   await pauseOperators(migration, api, found)
@@ -379,4 +414,7 @@ test('a Prometheus is paused and resumed, one paused before is left alone, one c
   t.is(await pausedOf('main'), undefined)
   t.is(await pausedOf('changed'), false)
   t.true(await pausedOf('off'))
+  const told = testMigration({}, { journal, flags: { 'take-back': true } })
+  await resumeOperators(told.migration, api)
+  t.is(await pausedOf('changed'), undefined)
 })
