@@ -26,7 +26,7 @@ export default await phase(
     if (typeof fromBackup === 'string') {
       await migration.step('Find in the backup what a drain has quieted', async () => {
         const backup = await chooseBackup(migration, fromBackup || undefined)
-        const inBackup = (group: string, resource: string) => objectsInBackup(backup, group, resource)
+        const inBackup = await objectsInBackup(backup.folder)
         const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
         migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
         showLostChanges(migration, lost)

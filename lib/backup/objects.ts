@@ -1,25 +1,20 @@
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import type { KubernetesObject } from '../kubernetes/api.ts'
-import { plainContent, storedContent } from './archive.ts'
-import type { ChosenBackup } from './choose.ts'
+import { backedUpObjects } from './restore/source.ts'
+
+/** All objects of one resource that a backup holds, as the API server sent them; none when it has none. */
+export type InBackup = (group: string, resource: string) => Promise<KubernetesObject[]>
 
 /**
- * All objects of one resource in a backup, as the API server sent them. Not for Secrets: they are encrypted.
- * @returns none when the backup has none
- * @throws OperatorError when the resource is encrypted
+ * A whole backup, to be asked for one resource after the other. What is encrypted in it (Secrets) cannot be had so.
+ * @throws OperatorError when there is no manifest in the folder; when a file that is asked for is not what it says
  */
-export async function objectsInBackup(
-  { folder, manifest }: ChosenBackup,
-  group: string,
-  resource: string,
-): Promise<KubernetesObject[]> {
-  const entry = manifest.resources.find((each) => each.group === group && each.resource === resource)
-  if (entry?.path === undefined) return []
-  const content = plainContent(entry.path, storedContent(folder, entry.path), undefined)
-  const objects: KubernetesObject[] = []
-  for await (const line of createInterface({ input: Readable.from(content), crlfDelay: Infinity })) {
-    if (line !== '') objects.push(JSON.parse(line) as KubernetesObject)
+export async function objectsInBackup(folder: string): Promise<InBackup> {
+  const selection = { resource: () => true, object: () => true }
+  const { manifest, objects } = await backedUpObjects(folder, { decryption: undefined, selection })
+  return async (group, resource) => {
+    const entry = manifest.resources.find((each) => each.group === group && each.resource === resource)
+    const found: KubernetesObject[] = []
+    if (entry) for await (const object of objects(entry)) found.push(object)
+    return found
   }
-  return objects
 }

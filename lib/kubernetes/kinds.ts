@@ -90,7 +90,13 @@ export interface PodDisruptionBudget extends KubernetesObject {
 }
 
 export interface PersistentVolumeClaim extends KubernetesObject {
-  spec: { storageClassName?: string; volumeName?: string; resources?: { requests?: { storage?: string } } }
+  spec: {
+    storageClassName?: string
+    volumeName?: string
+    volumeMode?: string
+    accessModes?: string[]
+    resources?: { requests?: { storage?: string } }
+  }
   status?: { phase?: string; capacity?: { storage?: string } }
 }
 
@@ -102,7 +108,15 @@ export interface PersistentVolume extends KubernetesObject {
     nfs?: { server: string; path: string }
     local?: { path: string }
     hostPath?: { path: string }
-    csi?: { driver: string; volumeHandle: string }
+    csi?: { driver: string; volumeHandle: string; volumeAttributes?: Record<string, string> }
+    volumeMode?: string
+    accessModes?: string[]
+    persistentVolumeReclaimPolicy?: string
+    nodeAffinity?: {
+      required?: {
+        nodeSelectorTerms: { matchExpressions?: { key: string; operator: string; values?: string[] }[] }[]
+      }
+    }
   }
   status?: { phase?: string }
 }

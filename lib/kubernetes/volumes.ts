@@ -1,6 +1,6 @@
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'
-import { fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
+import { type CronJob, fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
 import { describeOwner, listPods, ownerOf } from './pods.ts'
 import { claimsOfTemplate, listScalable } from './workloads.ts'
 
@@ -21,11 +21,11 @@ export interface VolumeOutlook {
 /**
  * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's
  * own disk (a local or hostPath volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it
- * back: the claim stays Bound, its folder is empty.
+ * back: the claim stays Bound, its folder is empty. What lies on another node's disk stays where it is.
  */
 export async function readVolumes(
   api: KubernetesApi,
-  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses' | 'nodeName'>,
 ): Promise<VolumeOutlook[]> {
   const [claims, volumes, users] = await Promise.all([
     api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
@@ -75,9 +75,10 @@ export function formatBytes(bytes: number): string {
  * Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no
  * template.
  */
-async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
-  const [workloads, pods, intermediates] = await Promise.all([
+export async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
+  const [workloads, cronJobs, pods, intermediates] = await Promise.all([
     listScalable(api),
+    api.list<CronJob>('/apis/batch/v1/cronjobs'),
     listPods(api),
     Promise.all([api.list<Workload>('/apis/apps/v1/replicasets'), api.list<Workload>('/apis/batch/v1/jobs')]),
   ])
@@ -86,6 +87,12 @@ async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>>
   for (const { kind, namespace, name, claims } of workloads) {
     for (const claim of claims) add(`${namespace}/${claim}`, `${kind} ${namespace}/${name}`)
   }
+  for (const { metadata, spec } of cronJobs) {
+    const template = spec.jobTemplate?.spec?.template?.spec
+    for (const claim of claimsOfTemplate(template)) {
+      add(`${metadata.namespace}/${claim}`, `CronJob ${metadata.namespace}/${metadata.name}`)
+    }
+  }
   for (const pod of pods) {
     const owner = describeOwner(ownerOf(pod, intermediates.flat()), pod)
     for (const claim of claimsOfTemplate(pod.spec)) add(`${pod.metadata.namespace}/${claim}`, owner)
@@ -93,14 +100,33 @@ async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>>
   return new Map([...users].map(([claim, names]) => [claim, [...names]]))
 }
 
-function fateOf(
+/** The drivers whose volumes are exports of a file server: nothing of them lies on a node. */
+const fileServerDrivers: readonly string[] = ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'org.democratic-csi.nfs']
+
+/** @param storageClass of the claim, where there is one, for the classes that the settings name */
+export function fateOf(
   storageClass: string,
   volume: PersistentVolume | undefined,
-  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses' | 'nodeName'>,
 ): VolumeFate {
-  if (volume?.spec.local || volume?.spec.hostPath || settings.localStorageClasses.includes(storageClass)) return 'lost'
-  if (volume?.spec.nfs || settings.nfsStorageClasses.includes(storageClass)) return 'preserved'
-  return 'unknown'
+  const { local, hostPath, nfs, csi } = volume?.spec ?? {}
+  if (local || hostPath || settings.localStorageClasses.includes(storageClass)) {
+    const node = volume ? nodeOf(volume) : null
+    return node === null || node === settings.nodeName ? 'lost' : 'preserved'
+  }
+  if (nfs || settings.nfsStorageClasses.includes(storageClass)) return 'preserved'
+  return csi && fileServerDrivers.includes(csi.driver) ? 'preserved' : 'unknown'
+}
+
+/** The one node that the volume can be used on; null if that is not one. */
+export function nodeOf(volume: PersistentVolume): string | null {
+  const terms = volume.spec.nodeAffinity?.required?.nodeSelectorTerms ?? []
+  const names = terms.flatMap(({ matchExpressions = [] }) =>
+    matchExpressions.flatMap(({ key, operator, values = [] }) =>
+      key === 'kubernetes.io/hostname' && operator === 'In' ? values : [],
+    ),
+  )
+  return names.length === 1 ? (names[0] ?? null) : null
 }
 
 function whereOf(volume: PersistentVolume | undefined): string {
