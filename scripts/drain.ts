@@ -7,7 +7,7 @@ import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
 import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { findOperated, pauseAgain, pauseOperators } from '../lib/kubernetes/operators.ts'
 import { quietWorkloads } from '../lib/kubernetes/quiet.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
@@ -63,7 +63,10 @@ export default await phase(
       drain(migration, api, await lookAhead(api, nodeName, { force, scaledDown })),
     )
     await migration.step('See that all stays quiet', () =>
-      staysQuiet(migration, api, () => scaleDownAgain(migration, api)),
+      staysQuiet(migration, api, async () => [
+        ...(await pauseAgain(migration, api)),
+        ...(await scaleDownAgain(migration, api)),
+      ]),
     )
     api.close()
   },

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import pMap from 'p-map'
 import { z } from 'zod'
-import type { Migration, UndoData, Undone } from '../migration/migration.ts'
+import type { Migration, Undone } from '../migration/migration.ts'
 import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { type Operator, operators, type Pause } from './operators/table.ts'
 import { collectionPath, type ServedResource, servedResources } from './served.ts'
@@ -88,12 +88,31 @@ export async function pauseOperated(
 ): Promise<boolean> {
   const { path, before, there } = operated
   const { field, value } = operated.pause
-  const undo: UndoData = { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack }
-  const kept = await migration.change(`Pause ${describeOperated(operated)}`, {
-    undo,
+  const what = `Pause ${describeOperated(operated)}`
+  const kept = await migration.change(what, {
+    undo: { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack },
     apply: async () => valueAt(await api.mergePatch(path, nested(field, value)), field) === value,
   })
+  const dropped = kept === false ? migration.journal.standingChange(what) : undefined
+  if (dropped) await migration.undo(dropped, async () => 'already')
   return kept ?? true
+}
+
+/** Pauses again what we had paused and somebody has let go since; the journal keeps what it was. Returns its names. */
+export async function pauseAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
+  const standing = migration.journal.changes({ kind: operatorUndoKind }).filter((change) => change.state !== 'undone')
+  const woken = await pMap(
+    standing,
+    async ({ what, undo }) => {
+      const { path, field, value } = operatorUndoSchema.parse(undo)
+      const object = await api.getOrNull(path)
+      if (!object || isDeepStrictEqual(valueAt(object, field), value)) return []
+      await migration.change(what, { apply: () => api.mergePatch(path, nested(field, value)) })
+      return [what]
+    },
+    { concurrency },
+  )
+  return woken.flat()
 }
 
 /** As operators write it: `Prometheus monitoring/main`. */

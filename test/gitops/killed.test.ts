@@ -8,7 +8,7 @@ import { suspendFlux } from '../../lib/gitops/suspend-flux.ts'
 import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
 import { findCronJobs, resumeCronJobs, suspendCronJobs } from '../../lib/kubernetes/cronjobs.ts'
 import { cordon, uncordon } from '../../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
+import { findOperated, pauseAgain, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
 import { quietWorkloads } from '../../lib/kubernetes/quiet.ts'
 import { scaleBack, scaleDownAgain } from '../../lib/kubernetes/scale.ts'
 import { findStrangers, stopStrangers } from '../../lib/kubernetes/strangers.ts'
@@ -254,7 +254,10 @@ async function drainSteps(migration: Migration, mortalApi: KubernetesApi, node: 
   await suspendCronJobs(migration, mortalApi, await findCronJobs(mortalApi, settings))
   await quietWorkloads(migration, mortalApi, await findStateful(mortalApi, settings))
   await cordon(migration, mortalApi, node)
-  await staysQuiet(migration, mortalApi, () => scaleDownAgain(migration, mortalApi))
+  await staysQuiet(migration, mortalApi, async () => [
+    ...(await pauseAgain(migration, mortalApi)),
+    ...(await scaleDownAgain(migration, mortalApi)),
+  ])
 }
 
 async function resumeSteps(migration: Migration, mortalApi: KubernetesApi): Promise<void> {

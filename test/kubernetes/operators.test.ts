@@ -1,7 +1,13 @@
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
 import { operators } from '../../lib/kubernetes/operators/table.ts'
-import { findOperated, operatedFrom, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
+import {
+  findOperated,
+  operatedFrom,
+  pauseAgain,
+  pauseOperators,
+  resumeOperators,
+} from '../../lib/kubernetes/operators.ts'
 import { quietWorkloads } from '../../lib/kubernetes/quiet.ts'
 import { scaleBack } from '../../lib/kubernetes/scale.ts'
 import { findStrangers, stopStrangers } from '../../lib/kubernetes/strangers.ts'
@@ -252,7 +258,24 @@ test.serial('an operator that is too old for its pause is scaled down instead', 
   const strangers = await findStrangers(api, await findStateful(api, migration.settings), deaf)
   t.deepEqual(await stopStrangers(migration, api, strangers), [`Deployment ${namespace}/grafana-operator`])
   t.is(await replicas(theirs), 0)
+  t.deepEqual(await pauseAgain(migration, api), [], 'what was dropped is not asked for again and again')
 })
+
+test.serial(
+  'what somebody lets go while the cluster is quiet is paused again, and comes back as it was at first',
+  async (t) => {
+    const namespace = await namespaceOf('let-go')
+    const { path } = await resource('rabbitmq.com', 'rabbitmqclusters', kindOf('rabbitmqclusters'), namespace)
+    const { migration } = testMigration(settingsOf(namespace))
+    const found = (await findOperated(api)).filter((each) => each.path === path)
+    await pauseOperators(migration, api, found)
+    await api.mergePatch(path, { metadata: { labels: { 'rabbitmq.com/pauseReconciliation': 'false' } } })
+    t.deepEqual(await pauseAgain(migration, api), [`Pause ${kindOf('rabbitmqclusters')} ${namespace}/main`])
+    t.like((await api.get(path)).metadata.labels, { 'rabbitmq.com/pauseReconciliation': 'true' })
+    await resumeOperators(migration, api)
+    t.is((await api.get(path)).metadata.labels, undefined)
+  },
+)
 
 test('an HPA is touched only if 0 is a number that it may choose', (t) => {
   const row = operators.find(({ group }) => group === 'autoscaling')

@@ -60,6 +60,12 @@ export const operators: readonly Operator[] = [
   },
   // https://grafana.github.io/grafana-operator/docs/api/ (suspend)
   { group: 'grafana.integreatly.org', resources: ['grafanas'], pause: spec('suspend', true, 'stay') },
+  // https://fluxcd.control-plane.io/operator/fluxinstance/ (what applies Flux itself, and its Kustomizations)
+  {
+    group: 'fluxcd.controlplane.io',
+    resources: ['fluxinstances', 'resourcesets'],
+    pause: annotation('fluxcd.controlplane.io/reconcile', 'disabled', 'stay'),
+  },
   // https://cloudnative-pg.io/documentation/current/declarative_hibernation/
   { group: 'postgresql.cnpg.io', resources: ['clusters'], pause: annotation('cnpg.io/hibernation', 'on', 'end') },
   // https://access.crunchydata.com/documentation/postgres-operator/latest/references/crd (shutdown)
