@@ -72,9 +72,11 @@ export const variables = {
   AGE_RECIPIENTS: recipient.default([]),
   AGE_IDENTITY_FILE: path.optional(),
   STATEFUL_NAMESPACES: words.default([]),
+  QUIET_ORDER: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
   EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
+  JOB_TIMEOUT: seconds.default(300),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -120,10 +122,13 @@ export interface Settings {
   readonly ageRecipients: readonly string[]
   readonly ageIdentityFile: string | undefined
   readonly statefulNamespaces: readonly string[]
+  /** Patterns of namespace/name: what goes down earlier, and comes back later, stands first. */
+  readonly quietOrder: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
   /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
   readonly deleteEmptyDirData: boolean
+  readonly jobTimeout: number
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -238,9 +243,11 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     ageRecipients: v.AGE_RECIPIENTS,
     ageIdentityFile: optional(v.AGE_IDENTITY_FILE),
     statefulNamespaces: v.STATEFUL_NAMESPACES,
+    quietOrder: v.QUIET_ORDER,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
     deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
+    jobTimeout: v.JOB_TIMEOUT,
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

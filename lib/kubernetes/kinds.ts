@@ -73,6 +73,7 @@ export interface PodSpec {
   containers?: Container[]
   initContainers?: Container[]
   overhead?: Record<string, string>
+  serviceAccountName?: string
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
 }
@@ -120,7 +121,13 @@ export interface Node extends KubernetesObject {
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
     allocatable?: Record<string, string>
+    volumesInUse?: string[]
   }
+}
+
+export interface Job extends KubernetesObject {
+  spec: { suspend?: boolean; template: { spec: PodSpec } }
+  status?: { active?: number; ready?: number; conditions?: { type: string; status: string }[] }
 }
 
 export interface PodDisruptionBudget extends KubernetesObject {
