@@ -5,6 +5,8 @@ import { suspendFlux } from '../lib/gitops/suspend-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
+import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
+import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
 import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
 import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
@@ -28,6 +30,7 @@ export default await phase(
       showStateful(migration, stateful)
       showOutlook(migration, outlook)
       refuseUnmanaged(outlook)
+      await refuseUndecided(migration, api)
     })
 
     // GitOps first: it would bring back within a minute whatever is scaled down below.
@@ -46,6 +49,9 @@ export default await phase(
     )
 
     await migration.step(`Cordon ${nodeName}`, () => cordon(migration, api, nodeName))
+    await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
+    await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+
     // A dry run has scaled nothing down, so it looks ahead as if it had.
     const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
     await migration.step('Scale down what its budget would keep here for ever', async () => {

@@ -3,6 +3,7 @@ import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
+import { bringBack } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
 import { workloadsAreReady } from '../lib/kubernetes/readiness.ts'
@@ -16,6 +17,9 @@ export default await phase('resume', async (migration) => {
   await migration.step('Wait for the API', () => apiIsUp(migration, api))
   await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
   await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
+
+  // Before anything that would write into an empty volume runs again.
+  await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
 
   // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
   await migration.step('Scale stateful workloads back', () => scaleBack(migration, api))

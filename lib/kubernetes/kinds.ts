@@ -30,7 +30,7 @@ export interface Pod extends KubernetesObject {
       name: string
       ready: boolean
       restartCount: number
-      state?: Record<string, { reason?: string }>
+      state?: Record<string, { reason?: string; message?: string; exitCode?: number }>
     }[]
   }
 }
@@ -48,6 +48,16 @@ export interface Workload extends KubernetesObject {
     desiredNumberScheduled?: number
     numberReady?: number
     observedGeneration?: number
+  }
+}
+
+export interface Job extends KubernetesObject {
+  spec: { template?: { spec: PodSpec } }
+  status?: {
+    active?: number
+    succeeded?: number
+    failed?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
 
@@ -83,7 +93,12 @@ export interface PodDisruptionBudget extends KubernetesObject {
 }
 
 export interface PersistentVolumeClaim extends KubernetesObject {
-  spec: { storageClassName?: string; volumeName?: string; resources?: { requests?: { storage?: string } } }
+  spec: {
+    storageClassName?: string
+    volumeName?: string
+    volumeMode?: string
+    resources?: { requests?: { storage?: string } }
+  }
   status?: { phase?: string; capacity?: { storage?: string } }
 }
 
@@ -95,8 +110,14 @@ export interface PersistentVolume extends KubernetesObject {
     nfs?: { server: string; path: string }
     local?: { path: string }
     hostPath?: { path: string }
+    csi?: { driver: string; volumeAttributes?: Record<string, string> }
+    nodeAffinity?: { required?: NodeSelector }
   }
   status?: { phase?: string }
+}
+
+export interface NodeSelector {
+  nodeSelectorTerms: { matchExpressions?: { key: string; operator: string; values?: string[] }[] }[]
 }
 
 /**

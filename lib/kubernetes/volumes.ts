@@ -4,10 +4,14 @@ import { fullName, type PersistentVolume, type PersistentVolumeClaim, type Workl
 import { describeOwner, listPods, ownerOf } from './pods.ts'
 import { claimsOfTemplate, listScalable } from './workloads.ts'
 
-/** What becomes of a volume's data when its machine is replaced. */
-export type VolumeFate = 'lost' | 'preserved' | 'unknown'
+/**
+ * What becomes of a volume's data when its machine is replaced. `evacuated`: it was copied off the machine in this run.
+ * `empty`: the claim has no volume yet. `unknown`: nobody has said where its class keeps its data.
+ */
+export type VolumeFate = 'lost' | 'evacuated' | 'preserved' | 'unknown' | 'empty'
 
 export interface VolumeOutlook {
+  /** `namespace/name` */
   readonly claim: string
   readonly volume: string
   readonly storageClass: string
@@ -15,17 +19,24 @@ export interface VolumeOutlook {
   readonly bytes: number
   readonly where: string
   readonly fate: VolumeFate
+  /** The entry of ACCEPT_DATA_LOSS that gives this claim up; null if none does. */
+  readonly acceptedBy: string | null
   readonly usedBy: readonly string[]
 }
+
+/** What decides about the fate of volumes. */
+export type FateSettings = Pick<Settings, 'nodeName' | 'localStorageClasses' | 'nfsStorageClasses' | 'acceptDataLoss'>
 
 /**
  * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's
  * own disk (a local or hostPath volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it
- * back: the claim stays Bound, its folder is empty.
+ * back: the claim stays Bound, its folder is empty. That of another node stays where it is.
+ * @param evacuated claims whose data was copied off the machine in this run
  */
 export async function readVolumes(
   api: KubernetesApi,
-  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+  settings: FateSettings,
+  evacuated: ReadonlySet<string> = new Set(),
 ): Promise<VolumeOutlook[]> {
   const [claims, volumes, users] = await Promise.all([
     api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
@@ -43,10 +54,26 @@ export async function readVolumes(
       size,
       bytes: parseQuantity(size),
       where: whereOf(volume),
-      fate: fateOf(claim.spec.storageClassName ?? '', volume, settings),
+      fate: fateOf(claim, volume, settings, evacuated),
+      acceptedBy: settings.acceptDataLoss.find((pattern) => matchesClaim(pattern, fullName(claim))) ?? null,
       usedBy: users.get(fullName(claim)) ?? [],
     }
   })
+}
+
+/** Whether an entry of ACCEPT_DATA_LOSS, such as `monitoring/*`, means this claim (`namespace/name`). */
+export function matchesClaim(pattern: string, claim: string): boolean {
+  const literal = (text: string) => text.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
+  return new RegExp(`^${pattern.split('*').map(literal).join('[^/]*')}$`).test(claim)
+}
+
+/** The node whose disk a local volume lies on, by its nodeAffinity; null if it names none. */
+export function nodeOf(volume: PersistentVolume): string | null {
+  const terms = volume.spec.nodeAffinity?.required?.nodeSelectorTerms ?? []
+  const hostnames = terms
+    .flatMap((term) => term.matchExpressions ?? [])
+    .find(({ key, operator }) => key === 'kubernetes.io/hostname' && operator === 'In')
+  return hostnames?.values?.length === 1 ? (hostnames.values[0] ?? null) : null
 }
 
 /**
@@ -94,13 +121,20 @@ async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>>
 }
 
 function fateOf(
-  storageClass: string,
+  claim: PersistentVolumeClaim,
   volume: PersistentVolume | undefined,
-  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses'>,
+  settings: FateSettings,
+  evacuated: ReadonlySet<string>,
 ): VolumeFate {
-  if (volume?.spec.local || volume?.spec.hostPath || settings.localStorageClasses.includes(storageClass)) return 'lost'
-  if (volume?.spec.nfs || settings.nfsStorageClasses.includes(storageClass)) return 'preserved'
-  return 'unknown'
+  const { storageClassName: storageClass = '', volumeName = '' } = claim.spec
+  if (volumeName === '') return 'empty'
+  if (volume?.spec.local || volume?.spec.hostPath || settings.localStorageClasses.includes(storageClass)) {
+    const node = volume ? nodeOf(volume) : null
+    if (node !== null && node !== settings.nodeName) return 'preserved'
+    return evacuated.has(fullName(claim)) ? 'evacuated' : 'lost'
+  }
+  const isNfs = volume?.spec.nfs !== undefined || volume?.spec.csi?.driver === 'nfs.csi.k8s.io'
+  return isNfs || settings.nfsStorageClasses.includes(storageClass) ? 'preserved' : 'unknown'
 }
 
 function whereOf(volume: PersistentVolume | undefined): string {
