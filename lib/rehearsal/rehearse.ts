@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stillAway } from '../kubernetes/evacuation/ledger.ts'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
 import { OperatorError } from '../migration/errors.ts'
@@ -7,6 +8,7 @@ import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
 import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
+import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
@@ -14,6 +16,7 @@ import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { runTask } from './run-task.ts'
 import { readTruth, type Truth } from './truth.ts'
+import { volumesProof } from './volume-trees.ts'
 
 export interface RehearsalOptions {
   console: Console
@@ -65,8 +68,11 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   try {
     const { exitCode, replacement } = await migrate(cluster, options)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
+    const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
+    const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...compareTruths(before, await truthOf(cluster)),
+      proof,
       offProof(cluster.old),
       await etcdProof(cluster),
     ])
@@ -75,7 +81,6 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       replacement: replacement.timeline,
       provenOff: provenOffAt(journalOf(cluster)),
     })
-    const leftBehind = volumesLeftBehind(cluster.old, replacement)
     return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, leftBehind }
   } finally {
     availability.stop()
@@ -100,16 +105,6 @@ async function migrate(
   })
   ended.abort()
   return { exitCode, replacement: await swap }
-}
-
-/** What no snapshot of etcd can move: the data of local-path volumes. Only the names of their folders, for those are what differs. */
-function volumesLeftBehind(old: PracticeMachine, replacement: PracticeMachine): string[] {
-  const volumes = (machine: PracticeMachine) => {
-    const folder = localPathRoot(machine)
-    return existsSync(folder) ? readdirSync(folder).filter((name) => readdirSync(join(folder, name)).length > 0) : []
-  }
-  const there = new Set(volumes(replacement))
-  return volumes(old).filter((name) => !there.has(name))
 }
 
 async function truthOf(cluster: PracticeCluster): Promise<Truth> {
@@ -183,8 +178,8 @@ export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
   console.info('')
   console.info('What may differ between the two clusters:')
   for (const line of excusedLines(before)) console.info(`  ${line}`)
-  const volumes = `${leftBehind.length} local-path volumes`
-  console.warn(`Left on the old machine's disk, as migrate:plan says beforehand: the data of ${volumes}.`)
+  const accepted = canCopy() ? 'as accepted' : 'for there is no rsync here to copy it (apt-get install rsync)'
+  console.warn(`Left on the old machine's disk, ${accepted}: the data of ${leftBehind.join(', ') || 'no volume'}.`)
   showDowntime(downtime, console)
 }
 

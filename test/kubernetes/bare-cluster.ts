@@ -11,7 +11,7 @@ import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
 
 const silent = { info: () => undefined, warn: () => undefined, detail: () => undefined }
 
-/** A real etcd and API server without a machine around them; with `pods`, also the controllers, the scheduler and kwok's pods. */
+/** A real etcd and API server without a machine around them; with `pods`, also the controllers, the scheduler and, unless they are `scheduled` only, kwok's pods. */
 export interface BareCluster {
   readonly api: KubernetesApi
   readonly kubeconfig: string
@@ -19,7 +19,7 @@ export interface BareCluster {
 }
 
 /** Starts one on a loopback network of its own. */
-export async function startBareCluster(options: { pods?: boolean } = {}): Promise<BareCluster> {
+export async function startBareCluster(options: { pods?: boolean | 'scheduled' } = {}): Promise<BareCluster> {
   const binaries = await ensureBinaries({ progress: silent })
   const network = await takeNetwork('a bare cluster of the tests', 1)
   const address = network.address(1)
@@ -65,14 +65,15 @@ export async function startBareCluster(options: { pods?: boolean } = {}): Promis
       ]
       start(binaries['kube-controller-manager'], [...connect, ...quiet, ...manager])
       start(binaries['kube-scheduler'], [...connect, ...quiet, '--secure-port', '10259', '--cert-dir', 'scheduler'])
-      start(binaries.kwok, [
-        ...connect,
-        '--manage-all-nodes',
-        '--node-ip',
-        address,
-        '--node-lease-duration-seconds',
-        '40',
-      ])
+      if (options.pods !== 'scheduled')
+        start(binaries.kwok, [
+          ...connect,
+          '--manage-all-nodes',
+          '--node-ip',
+          address,
+          '--node-lease-duration-seconds',
+          '40',
+        ])
     }
     return { api, kubeconfig, stop }
   } catch (error) {

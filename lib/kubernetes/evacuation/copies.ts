@@ -27,8 +27,6 @@ export interface Order {
 /** What became of an order. */
 export type Outcome = { copied: Copied } | { failed: string }
 
-export const copyUndoKind = 'volume-copy'
-
 /**
  * Copies volumes, each by a Job of its own, at most EVACUATE_PER_NODE at once on a node and EVACUATE_PER_SERVER at a file server.
  * A Job that is there already is waited for, or, if it failed or is of another round, replaced.
@@ -142,7 +140,7 @@ export class Copies {
     const claims = `/api/v1/namespaces/${pair.namespace}/persistentvolumeclaims`
     const jobs = `/apis/batch/v1/namespaces/${pair.namespace}/jobs`
     await this.#migration.change(describe(order), {
-      undo: { kind: copyUndoKind, claim: `${claims}/${pair.claim}`, copy: `${claims}/${pair.copy}`, direction },
+      // Nothing undoes it: what was copied from is as it was, and a copy is removed on request only.
       apply: async () => {
         if (direction === 'out') await ignoring(409, () => this.#api.create(claims, copyClaim(pair)))
         const job = copyJob(pair, direction, { image, round: this.#round, ...(digest ? { digest } : {}) })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Settings } from '../../settings.ts'
 import type { Job, NodeSelector, PersistentVolumeClaim, Pod } from '../kinds.ts'
-import { type Direction, mounts, scriptOf } from './script.ts'
+import { type Direction, exitCodes, mounts, scriptOf } from './script.ts'
 
 /** On everything that an evacuation makes: Jobs and their pods say which way, claims of copies say `copy`. */
 export const evacuationLabel = 'talos-migrate/evacuation'
@@ -27,6 +27,9 @@ export interface VolumePair {
   /** The class of the copy. */
   readonly storageClass: string
 }
+
+const { noRoom, different, occupied, damaged } = exitCodes
+const hopeless = [noRoom, different, occupied, damaged]
 
 const lastWords = z.object({ files: z.number(), kib: z.number(), digest: z.string().regex(/^[0-9a-f]{64}$/) })
 
@@ -87,6 +90,8 @@ export function copyJob(
     },
     spec: {
       backoffLimit: 2,
+      // What a second attempt cannot mend is not tried again.
+      podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: hopeless } }] },
       // A day: long enough to look at its log in the morning.
       ttlSecondsAfterFinished: 86_400,
       template: {
