@@ -22,6 +22,9 @@ const common = String.raw`set -eu
 umask 077
 export LC_ALL=C
 local=${mounts.local} data=${mounts.copy}/data book=${mounts.copy}/evacuation
+# Not on the copy's volume, which may be full.
+notes=/mnt/notes
+mkdir -p "$notes"
 
 fail() { # exit code, words
   printf '%s\n' "$2" | tail -c 1500 > ${mounts.result}
@@ -38,11 +41,11 @@ sync_trees() { # from, to, more options of rsync
 
 copy() { # from, to, more options of rsync
   code=0
-  { sync_trees "$@" --info=progress2 2> "$book/errors" || code=$?; echo "$code" > "$book/code"; } |
+  { sync_trees "$@" --info=progress2 2> "$notes/errors" || code=$?; echo "$code" > "$notes/code"; } |
     awk 'BEGIN { RS = "\r" } $2 != last { print; fflush(); last = $2 }'
-  code=$(cat "$book/code" 2> /dev/null || true)
+  code=$(cat "$notes/code" 2> /dev/null || true)
   [ "$code" = 0 ] && return 0
-  why=$(tail -n 5 "$book/errors" 2> /dev/null || true)
+  why=$(tail -n 5 "$notes/errors" 2> /dev/null || true)
   case $why in
     *'No space left'*|*'quota exceeded'*) fail ${exitCodes.noRoom} "The target became full: $why" ;;
     *chown*'not permitted'*) fail ${exitCodes.notCopied} "The file server does not let root set owners (root_squash, maproot): $why" ;;
@@ -65,12 +68,12 @@ alike() { # the same sums and nothing that rsync would still change
   sums "$local" "$book/local.sha256"
   sums "$data" "$book/copy.sha256"
   cmp -s "$book/local.sha256" "$book/copy.sha256" || return 1
-  sync_trees "$1" "$2" --dry-run --itemize-changes > "$book/differences" || return 1
-  [ ! -s "$book/differences" ]
+  sync_trees "$1" "$2" --dry-run --itemize-changes > "$notes/differences" || return 1
+  [ ! -s "$notes/differences" ]
 }
 
 differing() {
-  { diff "$book/local.sha256" "$book/copy.sha256" | sed -n 's/^[<>] [0-9a-f]* *//p' | sort -u; cat "$book/differences"; } 2> /dev/null | head -n 5
+  { diff "$book/local.sha256" "$book/copy.sha256" | sed -n 's/^[<>] [0-9a-f]* *//p' | sort -u; cat "$notes/differences"; } 2> /dev/null | head -n 5
 }
 
 done_with() { # the file of sums
