@@ -2,6 +2,7 @@
 import { chooseBackup } from '../lib/backup/choose.ts'
 import { decryptionAtHand } from '../lib/backup/keys.ts'
 import { withoutEtcdutl } from '../lib/backup/machines.ts'
+import { describeUnreadable } from '../lib/backup/manifest.ts'
 import { proveRecovery, showRecovery } from '../lib/backup/prove-recovery.ts'
 import { showVerification } from '../lib/backup/show.ts'
 import { assertWhole, verifyBackup } from '../lib/backup/verify.ts'
@@ -21,6 +22,7 @@ export default await phase(
       const verified = await verifyBackup(folder, decryption)
       assertWhole(folder, verified)
       showVerification(migration, folder, verified)
+      for (const line of describeUnreadable(manifest.unreadable)) console.warn(line)
     })
 
     if (!decryption || !manifest.snapshot) return

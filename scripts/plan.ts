@@ -7,6 +7,7 @@ import { showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { takeInventory } from '../lib/plan/inventory.ts'
 import { showPlan } from '../lib/plan/show.ts'
+import { planFromGit } from '../lib/recovery/plan.ts'
 
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
@@ -18,6 +19,9 @@ export default await phase('plan', async (migration) => {
     const open = withoutWayOut(found.volumes, migration.settings.evacuateTo !== undefined)
     return { volumes: found.volumes.length, open: open.length, accept: acceptance(open, migration.settings) }
   })
+  if (migration.settings.recovery === 'gitops') {
+    await migration.step('Work out what Git does not hold', () => planFromGit(migration, api))
+  }
   api.close()
   if (inventory.open > 0) {
     migration.console.warn(

@@ -3,10 +3,11 @@ import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
-import { bringBack } from '../lib/kubernetes/evacuation/evacuate.ts'
+import { bringBack, warnOfCopies } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
 import { workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -16,6 +17,17 @@ export default await phase('resume', async (migration) => {
 
   await migration.step('Wait for the API', () => apiIsUp(migration, api))
   await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
+
+  if (await isRebuilt(migration, api)) {
+    migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
+    warnOfCopies(migration)
+    // Git makes the workloads, so GitOps comes first.
+    await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+    return api.close()
+  }
+
   await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
 
   // Before anything that would write into an empty volume runs again.

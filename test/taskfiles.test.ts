@@ -54,6 +54,7 @@ test('every target that the runbook names is there, with a description', async (
     'resume',
     'verify',
     'run',
+    'restore',
     'status',
     'rehearse',
   ]) {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGunzip, createGzip } from 'node:zlib'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { codeFile } from './authenticity.ts'
+import { diskError, type Estimate, sizeOf, syncFolder } from './disk.ts'
 import type { Bytes, Decryption, Encryption } from './encryption.ts'
 import {
   archivePath,
@@ -16,6 +17,7 @@ import {
   sumsFile,
   sumsOf,
 } from './manifest.ts'
+import { writerFile } from './writer.ts'
 
 const readChunkBytes = 256 * 1024
 
@@ -29,6 +31,8 @@ export class Archive {
   readonly partial: string
   /** where it is when it is whole */
   readonly folder: string
+  /** how large it will be, for the error when the disk is full */
+  expected: Estimate | undefined
   readonly #encryption: Encryption
   readonly #backupDir: string
 
@@ -76,7 +80,7 @@ export class Archive {
   async add(path: string, source: Bytes | Uint8Array): Promise<FileEntry> {
     const file = join(this.partial, archivePath.parse(path))
     const encrypted = path.endsWith('.age')
-    const plain = measure()
+    const plain = tally()
     const written = measure()
     const stages: ((bytes: Bytes) => Bytes)[] = [plain.through]
     if (/\.gz(\.age)?$/.test(path)) stages.push(compress)
@@ -86,7 +90,6 @@ export class Archive {
       (input, stage) => stage(input),
       source instanceof Uint8Array ? once(source) : source,
     )
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 })
     await this.#write(file, bytes)
     return { path, bytes: written.bytes(), sha256: written.sha256(), encrypted, plainBytes: plain.bytes() }
   }
@@ -108,17 +111,22 @@ export class Archive {
   ): Promise<string> {
     if ((await this.state()) === 'whole') return this.folder
     const files = content.files.toSorted((a, b) => (a.path < b.path ? -1 : 1))
-    for (const file of files) await this.#assertThere(file)
+    await this.#onDisk(this.partial, async () => {
+      for (const file of files) await this.#assertThere(file)
+    })
     const manifest: Manifest = { version: 1, ...content, recipients: [...this.#encryption.recipients], files }
     const text = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)
     const code = codeOf?.(text)
     const beside = { [manifestFile]: text, ...(code === undefined ? {} : { [codeFile]: Buffer.from(`${code}\n`) }) }
     for (const [path, bytes] of Object.entries(beside)) await this.#write(join(this.partial, path), once(bytes))
     await this.#write(join(this.partial, sumsFile), once(Buffer.from(sumsOf(files, beside))))
-    for (const folder of new Set(files.map(({ path }) => dirname(join(this.partial, path))))) await syncFolder(folder)
-    await syncFolder(this.partial)
-    await rename(this.partial, this.folder)
-    await syncFolder(this.#backupDir)
+    await this.#onDisk(this.partial, async () => {
+      await this.drop(writerFile)
+      for (const folder of new Set(files.map(({ path }) => dirname(join(this.partial, path))))) await syncFolder(folder)
+      await syncFolder(this.partial)
+      await rename(this.partial, this.folder)
+      await syncFolder(this.#backupDir)
+    })
     return this.folder
   }
 
@@ -128,9 +136,27 @@ export class Archive {
   }
 
   async #write(file: string, bytes: Bytes): Promise<void> {
-    await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true })).catch((error: unknown) => {
-      throw diskError(error, file)
-    })
+    try {
+      await this.#onDisk(file, async () => {
+        await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+        await pipeline(bytes, createWriteStream(file, { mode: 0o600, flush: true }))
+      })
+    } catch (error) {
+      // The journal may be on the same full disk, and has to be written now.
+      await rm(file, { force: true }).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Does something to the folder, and tells what it means when the disk fails. */
+  async #onDisk<T>(file: string, act: () => Promise<T>): Promise<T> {
+    try {
+      // When a NAS is unmounted meanwhile, its empty mount point must not be written to instead.
+      await stat(this.partial)
+      return await act()
+    } catch (error) {
+      throw await diskError(error, { file, written: await sizeOf(this.partial), expected: this.expected })
+    }
   }
 
   async #assertThere({ path, bytes }: FileEntry): Promise<void> {
@@ -203,6 +229,20 @@ export function measure() {
   }
 }
 
+/** Counts what passes through it. */
+function tally() {
+  let bytes = 0
+  return {
+    through: async function* (source: Bytes): AsyncGenerator<Uint8Array> {
+      for await (const chunk of source) {
+        bytes += chunk.length
+        yield chunk
+      }
+    },
+    bytes: () => bytes,
+  }
+}
+
 // Level 1: level 6 takes three times as long for a tenth less.
 function compress(source: Bytes): Bytes {
   return throughTransform(source, createGzip({ level: constants.Z_BEST_SPEED, chunkSize: readChunkBytes }))
@@ -222,23 +262,4 @@ async function* throughTransform(source: Bytes, transform: NodeJS.ReadWriteStrea
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-function diskError(error: unknown, file: string): unknown {
-  const code = (error as NodeJS.ErrnoException)?.code
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  return new OperatorError(`No room is left for the backup: ${basename(file)} could not be written whole.`, {
-    means: `The disk of ${dirname(file)} is full. What was written so far is not a backup, and is removed at the next start.`,
-    next: 'Free some room there, or set BACKUP_DIR to another disk, and run the same command again.',
-    cause: error,
-  })
 }

@@ -1,17 +1,24 @@
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
-import { Archive, archiveName, unfinished } from './archive.ts'
+import { Archive, archiveName } from './archive.ts'
+import type { Estimate } from './disk.ts'
 import { type BackupKeys, decryptionAtHand, keysFor, protectedIdentityFile } from './keys.ts'
 import { type FileEntry, partialSuffix } from './manifest.ts'
+import { offerToClean } from './unfinished.ts'
 import { assertRecipient } from './verify.ts'
+import { markWriter } from './writer.ts'
 
 /** A backup shows one evening's state: a run that is taken up later than this begins a new one. */
 const staleAfterMinutes = 60
 
-const inProgress = z.object({ name: z.string(), createdAt: z.string() })
-type Begun = z.output<typeof inProgress> & { files: FileEntry[] }
+const beginning = 'Begin the backup folder'
+
+const inProgress = z.object({ name: z.string(), createdAt: z.string(), backupDir: z.string().exactOptional() })
+type Begun = { name: string; createdAt: string; files: FileEntry[] }
 
 /** The fact `backup`: the newest whole and verified backup of the run. */
 export const backupFact = z.object({ folder: z.string() })
@@ -32,25 +39,56 @@ export interface BackupInProgress {
 
 /**
  * Makes the folder of a new backup, or goes on in the one that this run has begun; what an interrupted attempt of this run
- * has left is removed.
+ * has left is removed, what others have left is named and offered to be removed.
+ * @param expected how large it is likely to become
  * @throws OperatorError without recipients, or with an identity that could not open the backup, or when there is no place to write to
  */
-export async function beginBackup(migration: Migration): Promise<BackupInProgress> {
-  const { settings } = migration
+export async function beginBackup(migration: Migration, expected?: Estimate): Promise<BackupInProgress> {
+  assertStillThere(migration)
   const keys = await keysFor(migration, ownPartial(migration))
   await assertOpens(migration, keys)
-  const begin = () => migration.step('Begin the backup folder', () => makeFolder(migration, keys))
-  const inThere = ({ name, ...begun }: Begun) => ({
-    archive: new Archive(settings.backupDir, name, keys.encryption),
-    ...begun,
-  })
-  const begun = inThere(await begin())
-  const minutes = (migration.clock.now().getTime() - Date.parse(begun.createdAt)) / 60_000
-  if (migration.dryRun || ((await begun.archive.state()) !== 'gone' && minutes < staleAfterMinutes)) return begun
+  const goesOn = migration.journal.doneStep(migration.phase, beginning) !== undefined
+  if (!goesOn) await offerToClean(migration, ownPartial(migration))
+  const begin = async () => {
+    const { name, ...begun } = await migration.step(beginning, () => makeFolder(migration, keys))
+    const archive = new Archive(migration.settings.backupDir, name, keys.encryption)
+    archive.expected = expected
+    return { archive, ...begun }
+  }
+  const begun = await begin()
+  if (migration.dryRun || (await isUsable(migration, begun))) {
+    if (goesOn && !migration.dryRun) await takeOver(migration, begun)
+    return begun
+  }
   migration.console.warn(`The backup that was begun at ${begun.createdAt} is gone or too old: a new one is begun.`)
   // What the journal knows as done was done in that folder: the phase begins anew.
   migration.journal.append({ type: 'phase', phase: migration.phase, state: 'begin' })
-  return inThere(await begin())
+  return begin()
+}
+
+async function isUsable({ clock }: Migration, { archive, createdAt }: BackupInProgress): Promise<boolean> {
+  const minutes = (clock.now().getTime() - Date.parse(createdAt)) / 60_000
+  return (await archive.state()) !== 'gone' && minutes < staleAfterMinutes
+}
+
+async function takeOver(migration: Migration, { archive }: BackupInProgress): Promise<void> {
+  if ((await archive.state()) !== 'partial') return
+  await migration.change(`Note in ${archive.partial} who goes on with it`, {
+    apply: () => markWriter(archive.partial),
+  })
+}
+
+/**
+ * A BACKUP_DIR that this run has made a backup in does not go away by itself. Made anew on the disk below a mount point, it would look like the NAS.
+ * @throws OperatorError when it is gone
+ */
+function assertStillThere(migration: Migration): void {
+  const { backupDir } = migration.settings
+  if (migration.recall('backup-in-progress', inProgress)?.backupDir !== backupDir || existsSync(backupDir)) return
+  throw new OperatorError(`${backupDir} (BACKUP_DIR) is gone: this run has begun a backup in it.`, {
+    means: 'The disk was unplugged, or the NAS is not mounted. Nothing was written.',
+    next: `Mount it again, then the same command. If you removed the folder yourself: mkdir ${backupDir}`,
+  })
 }
 
 /** With an identity at hand that is none of the recipients', nobody has shown that the backup can be opened. */
@@ -62,17 +100,13 @@ async function assertOpens(migration: Migration, { encryption }: BackupKeys): Pr
 async function makeFolder(migration: Migration, { encryption, protectedIdentity }: BackupKeys): Promise<Begun> {
   const { backupDir, clusterName } = migration.settings
   await removeOwnLeftOver(migration)
-  for (const folder of await unfinished(backupDir)) {
-    migration.console.warn(
-      `${folder} was never finished and is no backup. Remove it, unless another run is writing it.`,
-    )
-  }
   const now = migration.clock.now()
   const begun = { name: archiveName(clusterName, now), createdAt: now.toISOString() }
-  if (!migration.dryRun) migration.remember('backup-in-progress', begun)
+  if (!migration.dryRun) migration.remember('backup-in-progress', { ...begun, backupDir })
   const files = await migration.change(`Make the backup folder ${join(backupDir, begun.name)}`, {
     apply: async () => {
       const archive = await Archive.begin(backupDir, begun.name, encryption)
+      await markWriter(archive.partial)
       return protectedIdentity ? [await archive.add(protectedIdentityFile, protectedIdentity)] : []
     },
   })
@@ -81,13 +115,12 @@ async function makeFolder(migration: Migration, { encryption, protectedIdentity 
 
 function ownPartial(migration: Migration): string | undefined {
   const left = migration.recall('backup-in-progress', inProgress)
-  return left && join(migration.settings.backupDir, left.name + partialSuffix)
+  return left && join(left.backupDir ?? migration.settings.backupDir, left.name + partialSuffix)
 }
 
 async function removeOwnLeftOver(migration: Migration): Promise<void> {
   const partial = ownPartial(migration)
-  if (partial === undefined) return
-  if (!(await unfinished(migration.settings.backupDir)).includes(partial)) return
+  if (partial === undefined || !existsSync(partial)) return
   await migration.change(`Remove the unfinished backup ${partial}`, {
     apply: () => rm(partial, { recursive: true, force: true }),
   })

@@ -11,6 +11,7 @@ import { manifestCode } from './authenticity.ts'
 import type { Decryption } from './encryption.ts'
 import { type BackupKeys, decryptionAtHand, decryptionOf, type KeyHolder, protectedIdentityFile } from './keys.ts'
 import { type FileEntry, type Manifest, partialSuffix, readManifest, type SnapshotEntry } from './manifest.ts'
+import { isNameOf } from './unfinished.ts'
 
 const finalSuffix = '-final'
 
@@ -88,9 +89,8 @@ function codeWith(configs: Record<string, Buffer>) {
 /** What a killed shutdown has left: the run's lock lets no other one of this cluster be writing it. */
 async function removeLeftOvers({ backupDir, clusterName }: Pick<Settings, 'backupDir' | 'clusterName'>): Promise<void> {
   for (const folder of await unfinished(backupDir)) {
-    const name = basename(folder)
-    const own = name.startsWith(`${clusterName}-`) && name.endsWith(`${finalSuffix}${partialSuffix}`)
-    if (own) await rm(folder, { recursive: true, force: true })
+    const name = basename(folder, partialSuffix)
+    if (isNameOf(clusterName, name) && name.endsWith(finalSuffix)) await rm(folder, { recursive: true, force: true })
   }
 }
 

@@ -123,7 +123,7 @@ export async function backUpMachineConfigs(
           kept.files.push(await archive.add(machineConfigPath(node), config))
         } catch (error) {
           if (!(error instanceof TalosctlError)) throw error
-          const machine = { group: 'talos', version: 'v1alpha1', resource: `machineconfig of ${node}` }
+          const machine = { group: 'talos', version: 'v1alpha1', resource: 'machineconfig', name: node }
           kept.unreadable.push({ ...machine, reason: messageOf(error) })
         }
       }

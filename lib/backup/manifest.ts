@@ -27,6 +27,14 @@ const fileEntry = z.object({
 
 const resourceName = { group: z.string(), version: z.string(), resource: z.string() }
 
+/** `name`: only that one of them, e.g. the machine config of one node. `excused`: by BACKUP_EXCUSE, when the backup was sealed. */
+export const unreadableResource = z.object({
+  ...resourceName,
+  name: z.string().exactOptional(),
+  reason: z.string(),
+  excused: z.boolean().exactOptional(),
+})
+
 const snapshotEntry = z.object({
   path: archivePath,
   /** etcd's own hash of the key space, as `etcdutl snapshot status` prints it */
@@ -46,7 +54,7 @@ const manifestSchema = z.object({
   files: z.array(fileEntry),
   /** without a path: there were none, and so there is no file */
   resources: z.array(z.object({ ...resourceName, count: size, path: archivePath.exactOptional() })),
-  unreadable: z.array(z.object({ ...resourceName, reason: z.string() })),
+  unreadable: z.array(unreadableResource),
   identity: z.object({ kubeSystemUid: z.string().exactOptional(), etcdClusterId: z.string().exactOptional() }),
   versions: z.object({
     talos: z.string().exactOptional(),
@@ -68,6 +76,8 @@ export const manifestFile = 'manifest.json'
 /** For `sha256sum -c`, the manifest included. */
 export const sumsFile = 'SHA256SUMS'
 export const partialSuffix = '.partial'
+/** Of a backup that retention is removing. */
+export const removingSuffix = '.removing'
 
 /**
  * The manifest of a whole backup.
@@ -79,6 +89,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw new OperatorError(`${folder} was never finished.`, {
       means: 'The run that wrote it was interrupted; it is no backup.',
       next: 'Use a folder without .partial, or take a new backup: task migrate:backup',
+    })
+  }
+  if (folder.endsWith(removingSuffix)) {
+    throw new OperatorError(`${folder} is half removed.`, {
+      means: 'BACKUP_KEEP removed it, and the run was interrupted; the next backup finishes that.',
+      next: 'Use another backup.',
     })
   }
   const file = join(folder, manifestFile)
@@ -119,10 +135,15 @@ export function sumsOf(files: readonly Pick<FileEntry, 'path' | 'sha256'>[], mor
 
 /** What a backup had to leave out, as lines for the operator. */
 export function describeUnreadable(unreadable: readonly UnreadableResource[]): string[] {
-  return unreadable.map(({ group, version, resource, reason }) => {
-    const name = resource === '*' ? `all of ${group}/${version}` : `${resource}${group ? `.${group}` : ''}`
-    return `Not in the backup: ${name} (${reason})`
-  })
+  return unreadable.map(
+    (missing) =>
+      `Not in the backup: ${nameOfUnreadable(missing)} (${missing.reason})${missing.excused ? ', excused' : ''}`,
+  )
+}
+
+/** RESOURCE.GROUP, *.GROUP for a whole group, RESOURCE.GROUP/NAME for one of them: as BACKUP_EXCUSE takes it. */
+export function nameOfUnreadable({ group, resource, name }: UnreadableResource): string {
+  return `${resource}${group ? `.${group}` : ''}${name === undefined ? '' : `/${name}`}`
 }
 
 function asJson(text: string): unknown {

@@ -2,7 +2,7 @@ import pMap from 'p-map'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
 import { type Discovery, discover, type ListableResource } from '../kubernetes/discovery.ts'
 import { type ListingOptions, type Page, readListing } from '../kubernetes/listing.ts'
-import type { Clock } from '../migration/clock.ts'
+import { atMostEvery } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { Archive } from './archive.ts'
@@ -36,27 +36,18 @@ export async function backUpObjects(
   api: KubernetesApi,
   archive: Archive,
 ): Promise<ResourcesBackup | undefined> {
-  const discovery = await discover(api)
   const { console, clock } = migration
+  const discovery = await discover(api, clock)
   const everySecond = atMostEvery(1000, clock)
   return migration.change(`Write all objects of ${discovery.resources.length} resources into ${archive.name}`, {
     apply: () =>
       backUpResources(api, discovery, archive, {
         clock,
+        note: (text) => console.warn(text),
         onProgress: ({ resourcesDone, resourcesTotal, objects }) =>
           everySecond(() => console.detail(`${objects} objects; ${resourcesDone} of ${resourcesTotal} resources`)),
       }),
   })
-}
-
-function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
-  let shown = clock.now().getTime()
-  return (show) => {
-    const now = clock.now().getTime()
-    if (now - shown < ms) return
-    shown = now
-    show()
-  }
 }
 
 /**
@@ -66,7 +57,7 @@ function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
  * @throws OperatorError when the API server is gone or the disk is full
  */
 export async function backUpResources(
-  api: Pick<KubernetesApi, 'raw' | 'server'>,
+  api: Pick<KubernetesApi, 'raw'>,
   discovery: Discovery,
   archive: Archive,
   options: ListingOptions & { onProgress?: (progress: Progress) => void },
@@ -96,7 +87,7 @@ export async function backUpResources(
 type Outcome = { entry: ResourceEntry; file: FileEntry | undefined } | UnreadableResource
 
 async function backUpResource(
-  api: Pick<KubernetesApi, 'raw' | 'server'>,
+  api: Pick<KubernetesApi, 'raw'>,
   listed: ListableResource,
   archive: Archive,
   options: ListingOptions,
@@ -111,6 +102,8 @@ async function backUpResource(
         count += objects
         onObjects(objects)
       })
+      // There were some when the listing was begun first, before it had to be begun anew.
+      if (file === undefined) await archive.drop(path)
       return { file, entry: { group, version, resource, count, ...(file ? { path } : {}) } }
     })
   } catch (error) {

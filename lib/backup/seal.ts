@@ -4,6 +4,7 @@ import { liveMachineConfig, parseMachineConfig } from '../talos/machine-config.t
 import type { Talosctl } from '../talos/talosctl.ts'
 import { manifestCode } from './authenticity.ts'
 import type { BackupInProgress } from './begin.ts'
+import { withExcuses } from './excuses.ts'
 import { decryptionAtHand } from './keys.ts'
 import type { ConfigsBackup, SnapshotBackup } from './machines.ts'
 import type { FileEntry } from './manifest.ts'
@@ -55,7 +56,7 @@ export async function sealBackup(
         createdAt,
         files: [...first, ...snapshot.files, ...objects.files, ...machines.files, ...credentials, ...facts],
         resources: objects.resources,
-        unreadable: [...objects.unreadable, ...machines.unreadable],
+        unreadable: withExcuses([...objects.unreadable, ...machines.unreadable], migration.settings.backupExcuse),
         identity: snapshot.identity,
         versions: snapshot.versions,
         snapshot: snapshot.snapshot,

@@ -87,7 +87,8 @@ export function suspensionOrder(objects: readonly FluxObject[]): FluxObject[][] 
   return [...generations(ofRole('applier')), ofRole('release'), ofRole('source')].filter((group) => group.length > 0)
 }
 
-function fluxObject(kind: FluxResource, object: KubernetesObject): FluxObject {
+/** One object of Flux as the API gives it. */
+export function fluxObject(kind: FluxResource, object: KubernetesObject): FluxObject {
   const { name, namespace = '', generation, labels, annotations } = object.metadata
   const spec = (object.spec ?? {}) as { suspend?: boolean }
   const status = (object.status ?? {}) as {

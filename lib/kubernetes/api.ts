@@ -1,7 +1,10 @@
-import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import https from 'node:https'
-import { KubeConfig } from '@kubernetes/client-node'
-import { messageOf, OperatorError, RemoteError } from '../migration/errors.ts'
+import type { KubeConfig } from '@kubernetes/client-node'
+import { ApiError, ConnectionError, NoAnswer } from './api-error.ts'
+import { kubeconfigText, parseKubeconfig, serverOf } from './kubeconfig.ts'
+
+export { ApiError, ConnectionError } from './api-error.ts'
 
 export interface ObjectMetadata {
   name: string
@@ -39,36 +42,6 @@ interface Exchange {
   signal?: AbortSignal
 }
 
-/** An answer of the API server that is not 2xx. `reason` and `message` come from its Status object. */
-export class ApiError extends RemoteError {
-  readonly status: number
-  readonly reason: string
-  readonly body: string
-  readonly retryAfterSeconds: number | undefined
-
-  constructor(method: string, path: string, status: number, body: string, retryAfter: string | undefined) {
-    const parsed = parseStatus(body)
-    super(`${method} ${path}: ${status} ${parsed.message || body.slice(0, 200)}`, refusal(status))
-    this.name = 'ApiError'
-    this.status = status
-    this.reason = parsed.reason
-    this.body = body
-    this.retryAfterSeconds = retryAfter === undefined ? undefined : Number(retryAfter)
-  }
-}
-
-/** The API server could not be reached, or did not answer in time. */
-export class ConnectionError extends RemoteError {
-  constructor(server: string, cause: Error) {
-    super(`${server} does not answer: ${messageOf(cause)}`, {
-      means: 'The Kubernetes API is down, or KUBECONFIG leads elsewhere.',
-      next: 'Look at the machine (task talos:health), or correct KUBECONFIG; then the same command again.',
-      cause,
-    })
-    this.name = 'ConnectionError'
-  }
-}
-
 const defaultTimeoutMs = 30_000
 const pageSize = 500
 
@@ -80,39 +53,24 @@ const pageSize = 500
 export class KubernetesApi {
   readonly server: string
   #config: KubeConfig
+  readonly #load: () => Promise<KubeConfig>
   #agent: https.Agent | undefined
 
-  private constructor(config: KubeConfig) {
-    const cluster = config.getCurrentCluster()
-    if (!cluster) throw new OperatorError('The kubeconfig names no current cluster.', { next: 'Check KUBECONFIG.' })
-    this.server = cluster.server.replace(/\/$/, '')
+  private constructor(config: KubeConfig, load: () => Promise<KubeConfig>) {
+    this.server = serverOf(config)
     this.#config = config
+    this.#load = load
   }
 
   /** @throws OperatorError when the file is missing, or is no kubeconfig */
   static async fromFile(path: string, options: { context?: string } = {}): Promise<KubernetesApi> {
-    const text = await readFile(path, 'utf8').catch((error: unknown) => {
-      throw new OperatorError(`The kubeconfig ${path} cannot be read: ${messageOf(error)}`, {
-        next: 'Set KUBECONFIG to the file, or fetch one: task talos:kubeconfig',
-        cause: error,
-      })
-    })
-    return KubernetesApi.fromString(text, { ...options, origin: path })
+    const load = async () => parseKubeconfig(await kubeconfigText(path), { ...options, origin: path })
+    return new KubernetesApi(await load(), load)
   }
 
   /** @throws OperatorError when the text is no kubeconfig */
   static fromString(yaml: string, options: { context?: string; origin?: string } = {}): KubernetesApi {
-    const config = new KubeConfig()
-    try {
-      config.loadFromString(yaml)
-    } catch (error) {
-      throw new OperatorError(`${options.origin ?? 'The text'} is no kubeconfig: ${messageOf(error)}`, {
-        next: 'Set KUBECONFIG to the file, or fetch one: task talos:kubeconfig',
-        cause: error,
-      })
-    }
-    if (options.context !== undefined) config.setCurrentContext(options.context)
-    return new KubernetesApi(config)
+    return new KubernetesApi(parseKubeconfig(yaml, options), async () => parseKubeconfig(yaml, options))
   }
 
   async get<T = KubernetesObject>(path: string, query?: Query): Promise<T> {
@@ -154,8 +112,8 @@ export class KubernetesApi {
     return this.#exchange('GET', path, { ...options, ...(query ? { query } : {}) })
   }
 
-  create<T = KubernetesObject>(path: string, object: unknown): Promise<T> {
-    return this.#send('POST', path, { body: object })
+  create<T = KubernetesObject>(path: string, object: unknown, query: Query = {}): Promise<T> {
+    return this.#send('POST', path, { body: object, query })
   }
 
   replace<T = KubernetesObject>(path: string, object: unknown): Promise<T> {
@@ -166,8 +124,8 @@ export class KubernetesApi {
     return this.#send('DELETE', path, options === undefined ? {} : { body: options })
   }
 
-  mergePatch<T = KubernetesObject>(path: string, patch: unknown): Promise<T> {
-    return this.#send('PATCH', path, { body: patch, contentType: 'application/merge-patch+json' })
+  mergePatch<T = KubernetesObject>(path: string, patch: unknown, query: Query = {}): Promise<T> {
+    return this.#send('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query })
   }
 
   jsonPatch<T = KubernetesObject>(path: string, operations: JsonPatchOperation[]): Promise<T> {
@@ -175,11 +133,11 @@ export class KubernetesApi {
   }
 
   /** Server-side apply. Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/ */
-  apply<T = KubernetesObject>(path: string, object: unknown, fieldManager: string): Promise<T> {
+  apply<T = KubernetesObject>(path: string, object: unknown, fieldManager: string, query: Query = {}): Promise<T> {
     return this.#send('PATCH', path, {
       body: object,
       contentType: 'application/apply-patch+yaml',
-      query: { fieldManager, force: true },
+      query: { ...query, fieldManager, force: true },
     })
   }
 
@@ -209,36 +167,72 @@ export class KubernetesApi {
   }
 
   async #exchange(method: string, path: string, exchange: Exchange): Promise<Buffer> {
+    try {
+      return await this.#wholeAnswer(method, path, exchange)
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 401)) throw error
+      if (!(await this.#renewCredentials())) throw error
+      return this.#wholeAnswer(method, path, exchange)
+    }
+  }
+
+  /** Credentials run out, or are exchanged: the kubeconfig is read anew, and its exec plugin asked anew. */
+  async #renewCredentials(): Promise<boolean> {
+    const config = await this.#load().catch(() => undefined)
+    // A kubeconfig that leads to another cluster by now is none of ours.
+    if (config === undefined || serverOf(config) !== this.server) return false
+    this.#config = config
+    return true
+  }
+
+  async #wholeAnswer(method: string, path: string, exchange: Exchange): Promise<Buffer> {
     const response = await this.#open(method, path, exchange)
     const chunks: Buffer[] = []
-    for await (const chunk of response) chunks.push(chunk as Buffer)
+    try {
+      for await (const chunk of response) chunks.push(chunk as Buffer)
+    } catch (error) {
+      throw this.#broken(error as Error, exchange)
+    }
     return Buffer.concat(chunks)
   }
 
-  async #open(method: string, path: string, exchange: Exchange): Promise<import('node:http').IncomingMessage> {
+  async #open(method: string, path: string, exchange: Exchange): Promise<IncomingMessage> {
     const options = await this.#options(method, exchange)
     const url = urlOf(this.server, path, exchange.query)
     return new Promise((resolve, reject) => {
+      let answer: IncomingMessage | undefined
       const request = https.request(url, options, (response) => {
+        answer = response
         const status = response.statusCode ?? 0
-        if (status >= 200 && status < 300) return resolve(response.on('error', reject))
+        // Whoever reads it sees the error; until then it must not be an unhandled one.
+        if (status >= 200 && status < 300) return resolve(response.on('error', () => undefined))
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
-        response.on('error', reject)
+        response.on('error', (error) => reject(this.#broken(error, exchange)))
         response.on('end', () => {
           const body = Buffer.concat(chunks).toString('utf8')
-          reject(new ApiError(method, path, status, body, response.headers['retry-after']))
+          const { date, 'retry-after': retryAfter } = response.headers
+          reject(new ApiError(method, path, status, body, retryAfter, date))
         })
       })
       const timeoutMs = exchange.timeoutMs ?? defaultTimeoutMs
       if (timeoutMs > 0) {
         request.setTimeout(timeoutMs, () =>
-          request.destroy(new Error(`no answer from ${url.host} within ${timeoutMs / 1000}s`)),
+          (answer ?? request).destroy(new NoAnswer(`no answer from ${url.host} within ${timeoutMs / 1000}s`)),
         )
       }
-      request.on('error', (error) => reject(exchange.signal?.aborted ? error : new ConnectionError(this.server, error)))
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server closed an idle connection in the moment in which it was used again.
+        const closedBefore = method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET'
+        if (closedBefore) resolve(this.#open(method, path, exchange))
+        else reject(this.#broken(error, exchange))
+      })
       request.end(options.body)
     })
+  }
+
+  #broken(error: Error, { signal }: Exchange): Error {
+    return signal?.aborted ? error : new ConnectionError(this.server, error)
   }
 
   async #options(method: string, exchange: Exchange): Promise<https.RequestOptions & { body: string | undefined }> {
@@ -260,29 +254,10 @@ export class KubernetesApi {
   }
 }
 
-function refusal(status: number): { means: string; next: string } {
-  if (status === 401 || status === 403) {
-    return {
-      means: 'The credentials of KUBECONFIG are not accepted, or do not allow this.',
-      next: "Fetch the administrator's: task talos:kubeconfig",
-    }
-  }
-  return { means: 'The Kubernetes API refused the request.', next: 'Mend what it says; then the same command again.' }
-}
-
 function urlOf(server: string, path: string, query: Query = {}): URL {
   const url = new URL(server + path)
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, String(value))
   }
   return url
-}
-
-function parseStatus(body: string): { reason: string; message: string } {
-  try {
-    const status = JSON.parse(body) as { reason?: string; message?: string }
-    return { reason: status.reason ?? '', message: status.message ?? '' }
-  } catch {
-    return { reason: '', message: '' }
-  }
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { type Clock, systemClock } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
+import { retrying } from './retry.ts'
 
 /** A collection that the API server lists. */
 export interface ListableResource {
@@ -28,6 +30,8 @@ export interface Discovery {
 }
 
 type Reader = Pick<KubernetesApi, 'raw'>
+
+const means = 'What resources there are is not known.'
 
 const aggregatedType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList'
 
@@ -85,10 +89,12 @@ interface Group {
  * Aggregated discovery (two requests) where the server has it, the older kind (one request per version) where not.
  * Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
  * @returns the resources sorted by group and name, and whatever part of the API is announced but dead
- * @throws ApiError when the API server itself does not answer
+ * What is refused for now, or breaks off, is asked again: see retrying.
+ * @throws ApiError when the API server goes on refusing; OperatorError when it is gone
  */
-export async function discover(api: Reader): Promise<Discovery> {
-  const groups = (await aggregatedGroups(api)) ?? (await unaggregatedGroups(api))
+export async function discover(server: Reader, clock: Clock = systemClock): Promise<Discovery> {
+  const api: Reader = { raw: (...request) => retrying({ clock, means }, () => server.raw(...request)) }
+  const groups = (await aggregatedGroups(api)) ?? (await unaggregatedGroups(api, server, clock))
   const resources = groups.flatMap(preferred)
   const dead = groups.flatMap((group) =>
     group.versions.flatMap(({ version, dead }) =>
@@ -144,7 +150,8 @@ function aggregatedGroup(group: z.output<typeof aggregated>['items'][number]): G
   return { name: group.metadata.name ?? '', versions }
 }
 
-async function unaggregatedGroups(api: Reader): Promise<Group[]> {
+/** @param server for what may well not answer: an aggregated API whose server is gone */
+async function unaggregatedGroups(api: Reader, server: Reader, clock: Clock): Promise<Group[]> {
   const core = coreVersions.parse(JSON.parse((await api.raw('/api')).toString('utf8')))
   const named = groupList.parse(JSON.parse((await api.raw('/apis')).toString('utf8')))
   const all = [
@@ -160,7 +167,7 @@ async function unaggregatedGroups(api: Reader): Promise<Group[]> {
   return Promise.all(
     all.map(async ({ name, versions }) => ({
       name,
-      versions: await Promise.all(versions.map((version) => unaggregatedVersion(api, name, version))),
+      versions: await Promise.all(versions.map((version) => unaggregatedVersion(server, clock, name, version))),
     })),
   )
 }
@@ -169,18 +176,25 @@ function preferredFirst(versions: string[], first: string | undefined): string[]
   return first === undefined ? versions : [first, ...versions.filter((version) => version !== first)]
 }
 
-async function unaggregatedVersion(api: Reader, group: string, version: string): Promise<Group['versions'][number]> {
-  try {
-    const answer = resourceList.parse(JSON.parse((await api.raw(versionPath(group, version))).toString('utf8')))
-    const listable = (answer.resources ?? []).filter(
-      ({ name, verbs }) => !name.includes('/') && verbs?.includes('list'),
-    )
-    return {
-      version,
-      resources: listable.map(({ name, kind, namespaced }) => ({ resource: name, kind, namespaced })),
+async function unaggregatedVersion(
+  server: Reader,
+  clock: Clock,
+  group: string,
+  version: string,
+): Promise<Group['versions'][number]> {
+  const read = async () => {
+    try {
+      return await server.raw(versionPath(group, version))
+    } catch (error) {
+      // 429 is of this server, which has too much to do; any other refusal is of the one behind it.
+      if (!(error instanceof ApiError) || error.status === 429) throw error
+      return messageOf(error)
     }
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error
-    return { version, resources: [], dead: messageOf(error) }
   }
+  const answer = await retrying({ clock, means }, read)
+  if (typeof answer === 'string') return { version, resources: [], dead: answer }
+  const listable = (resourceList.parse(JSON.parse(answer.toString('utf8'))).resources ?? []).filter(
+    ({ name, verbs }) => !name.includes('/') && verbs?.includes('list'),
+  )
+  return { version, resources: listable.map(({ name, kind, namespaced }) => ({ resource: name, kind, namespaced })) }
 }

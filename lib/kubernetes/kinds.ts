@@ -97,6 +97,7 @@ export interface PersistentVolumeClaim extends KubernetesObject {
     storageClassName?: string
     volumeName?: string
     volumeMode?: string
+    accessModes?: string[]
     resources?: { requests?: { storage?: string } }
   }
   status?: { phase?: string; capacity?: { storage?: string } }
@@ -110,7 +111,10 @@ export interface PersistentVolume extends KubernetesObject {
     nfs?: { server: string; path: string }
     local?: { path: string }
     hostPath?: { path: string }
-    csi?: { driver: string; volumeAttributes?: Record<string, string> }
+    csi?: { driver: string; volumeHandle: string; volumeAttributes?: Record<string, string> }
+    volumeMode?: string
+    accessModes?: string[]
+    persistentVolumeReclaimPolicy?: string
     nodeAffinity?: { required?: NodeSelector }
   }
   status?: { phase?: string }

@@ -26,16 +26,14 @@ export interface Page {
  * @throws SyntaxError when the bytes are not a whole list, e.g. cut off
  */
 export function cutPage(bytes: Buffer): Page {
-  const list = fieldsOf(bytes)
-  const apiVersion = textOf(bytes, list.get('apiVersion'))
-  const kind = textOf(bytes, list.get('kind')).replace(/List$/, '')
-  const metadata = list.get('metadata')
-  const continueToken = metadata === undefined ? '' : tokenIn(bytes.subarray(metadata.start, metadata.end))
-  const items = list.get('items')
+  const { fields, items } = partsOf(bytes)
   if (items === undefined) throw new SyntaxError('a list without items')
-  const spans = itemsIn(bytes, items)
+  const apiVersion = textOf(bytes, fields.get('apiVersion'))
+  const kind = textOf(bytes, fields.get('kind')).replace(/List$/, '')
+  const metadata = fields.get('metadata')
+  const continueToken = metadata === undefined ? '' : tokenIn(bytes.subarray(metadata.start, metadata.end))
   const named = Buffer.from(`{"apiVersion":${JSON.stringify(apiVersion)},"kind":${JSON.stringify(kind)},`)
-  return { lines: linesOf(bytes, spans, named), count: spans.length, continueToken }
+  return { lines: linesOf(bytes, items, named), count: items.length, continueToken }
 }
 
 interface Span {
@@ -52,9 +50,10 @@ function tokenIn(metadata: Buffer): string {
   return parsed.continue ?? ''
 }
 
-/** Where the values of the outermost object's fields lie. */
-function fieldsOf(bytes: Buffer): Map<string, Span> {
+/** Where the values of the list's own fields lie, and its items. They are found in one pass: a page is mostly items. */
+function partsOf(bytes: Buffer): { fields: Map<string, Span>; items: Span[] | undefined } {
   const fields = new Map<string, Span>()
+  let items: Span[] | undefined
   let at = skipSpace(bytes, 0)
   if (bytes[at] !== openBrace) throw new SyntaxError('no JSON object')
   at = skipSpace(bytes, at + 1)
@@ -62,27 +61,33 @@ function fieldsOf(bytes: Buffer): Map<string, Span> {
     const keyEnd = endOfString(bytes, at)
     const name = bytes.toString('utf8', at + 1, keyEnd - 1)
     const start = skipSpace(bytes, skipSpace(bytes, keyEnd) + 1)
-    const end = endOfValue(bytes, start)
+    if (name === 'items') items = []
+    const end = items && name === 'items' ? findItems(bytes, start, items) : endOfValue(bytes, start)
     fields.set(name, { start, end })
     at = skipSpace(bytes, end)
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
   }
   if (bytes[at] !== closeBrace) throw new SyntaxError('the JSON ends too early')
-  return fields
+  return { fields, items }
 }
 
-function itemsIn(bytes: Buffer, list: Span): Span[] {
-  const items: Span[] = []
-  if (bytes[list.start] !== openBracket) return items
-  let at = skipSpace(bytes, list.start + 1)
+/** @returns the offset after the array that begins at `from`; of a list that was never filled it is null */
+function findItems(bytes: Buffer, from: number, items: Span[]): number {
+  if (bytes[from] !== openBracket) {
+    const end = endOfScalar(bytes, from)
+    if (bytes.toString('latin1', from, end) !== 'null') throw new SyntaxError('the items are no list')
+    return end
+  }
+  let at = skipSpace(bytes, from + 1)
   while (bytes[at] === openBrace) {
     const end = endOfValue(bytes, at)
     items.push({ start: at, end })
     at = skipSpace(bytes, end)
     if (bytes[at] === comma) at = skipSpace(bytes, at + 1)
   }
-  if (at !== list.end - 1) throw new SyntaxError('an item of the list is no object')
-  return items
+  if (at >= bytes.length) throw new SyntaxError('the JSON ends too early')
+  if (bytes[at] !== closeBracket) throw new SyntaxError('an item of the list is no object')
+  return at + 1
 }
 
 /** @param named the beginning of an object that does not name itself, up to its own first field */
@@ -139,13 +144,15 @@ function endOfValue(bytes: Buffer, from: number): number {
   let at = from
   const length = bytes.length
   while (at < length) {
-    const byte = bytes[at]
+    const byte = bytes[at] as number
     if (byte === quote) {
       at = endOfString(bytes, at)
       continue
     }
-    if (byte === openBrace || byte === openBracket) depth++
-    else if ((byte === closeBrace || byte === closeBracket) && --depth === 0) return at + 1
+    // In ASCII the brackets are the braces without this bit: one comparison does for both.
+    const bracket = byte | 0x20
+    if (bracket === openBrace) depth++
+    else if (bracket === closeBrace && --depth === 0) return at + 1
     at++
   }
   throw new SyntaxError('the JSON ends too early')
@@ -161,18 +168,15 @@ function endOfScalar(bytes: Buffer, from: number): number {
 
 /** @returns the offset after the string whose opening quote is at `from` */
 function endOfString(bytes: Buffer, from: number): number {
+  const near = Math.min(from + 1 + nativeSearchAfter, bytes.length)
   let at = from + 1
-  while (at < bytes.length) {
-    const near = Math.min(at + nativeSearchAfter, bytes.length)
-    for (; at < near; at++) {
-      const byte = bytes[at]
-      if (byte === quote) return at + 1
-      if (byte === backslash) at++
-    }
-    const found = bytes.indexOf(quote, at)
-    if (found === -1) break
-    at = found + 1
-    if (!isEscaped(bytes, found)) return at
+  while (at < near) {
+    const byte = bytes[at]
+    if (byte === quote) return at + 1
+    at += byte === backslash ? 2 : 1
+  }
+  for (let found = bytes.indexOf(quote, at); found !== -1; found = bytes.indexOf(quote, found + 1)) {
+    if (!isEscaped(bytes, found)) return found + 1
   }
   throw new SyntaxError('the JSON ends too early')
 }

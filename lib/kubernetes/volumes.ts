@@ -1,6 +1,6 @@
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'
-import { fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
+import { type CronJob, fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
 import { describeOwner, listPods, ownerOf } from './pods.ts'
 import { claimsOfTemplate, listScalable } from './workloads.ts'
 
@@ -54,7 +54,7 @@ export async function readVolumes(
       size,
       bytes: parseQuantity(size),
       where: whereOf(volume),
-      fate: fateOf(claim, volume, settings, evacuated),
+      fate: fateOfClaim(claim, volume, settings, evacuated),
       acceptedBy: settings.acceptDataLoss.find((pattern) => matchesClaim(pattern, fullName(claim))) ?? null,
       usedBy: users.get(fullName(claim)) ?? [],
     }
@@ -65,15 +65,6 @@ export async function readVolumes(
 export function matchesClaim(pattern: string, claim: string): boolean {
   const literal = (text: string) => text.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
   return new RegExp(`^${pattern.split('*').map(literal).join('[^/]*')}$`).test(claim)
-}
-
-/** The node whose disk a local volume lies on, by its nodeAffinity; null if it names none. */
-export function nodeOf(volume: PersistentVolume): string | null {
-  const terms = volume.spec.nodeAffinity?.required?.nodeSelectorTerms ?? []
-  const hostnames = terms
-    .flatMap((term) => term.matchExpressions ?? [])
-    .find(({ key, operator }) => key === 'kubernetes.io/hostname' && operator === 'In')
-  return hostnames?.values?.length === 1 ? (hostnames.values[0] ?? null) : null
 }
 
 /**
@@ -102,9 +93,10 @@ export function formatBytes(bytes: number): string {
  * Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no
  * template.
  */
-async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
-  const [workloads, pods, intermediates] = await Promise.all([
+export async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>> {
+  const [workloads, cronJobs, pods, intermediates] = await Promise.all([
     listScalable(api),
+    api.list<CronJob>('/apis/batch/v1/cronjobs'),
     listPods(api),
     Promise.all([api.list<Workload>('/apis/apps/v1/replicasets'), api.list<Workload>('/apis/batch/v1/jobs')]),
   ])
@@ -113,6 +105,12 @@ async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>>
   for (const { kind, namespace, name, claims } of workloads) {
     for (const claim of claims) add(`${namespace}/${claim}`, `${kind} ${namespace}/${name}`)
   }
+  for (const { metadata, spec } of cronJobs) {
+    const template = spec.jobTemplate?.spec?.template?.spec
+    for (const claim of claimsOfTemplate(template)) {
+      add(`${metadata.namespace}/${claim}`, `CronJob ${metadata.namespace}/${metadata.name}`)
+    }
+  }
   for (const pod of pods) {
     const owner = describeOwner(ownerOf(pod, intermediates.flat()), pod)
     for (const claim of claimsOfTemplate(pod.spec)) add(`${pod.metadata.namespace}/${claim}`, owner)
@@ -120,7 +118,7 @@ async function usersOfClaims(api: KubernetesApi): Promise<Map<string, string[]>>
   return new Map([...users].map(([claim, names]) => [claim, [...names]]))
 }
 
-function fateOf(
+function fateOfClaim(
   claim: PersistentVolumeClaim,
   volume: PersistentVolume | undefined,
   settings: FateSettings,
@@ -128,13 +126,37 @@ function fateOf(
 ): VolumeFate {
   const { storageClassName: storageClass = '', volumeName = '' } = claim.spec
   if (volumeName === '') return 'empty'
-  if (volume?.spec.local || volume?.spec.hostPath || settings.localStorageClasses.includes(storageClass)) {
+  const fate = fateOf(storageClass, volume, settings)
+  return fate === 'lost' && evacuated.has(fullName(claim)) ? 'evacuated' : fate
+}
+
+/** The drivers whose volumes are exports of a file server: nothing of them lies on a node. */
+const fileServerDrivers: readonly string[] = ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'org.democratic-csi.nfs']
+
+/** @param storageClass of the claim, where there is one, for the classes that the settings name */
+export function fateOf(
+  storageClass: string,
+  volume: PersistentVolume | undefined,
+  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses' | 'nodeName'>,
+): 'lost' | 'preserved' | 'unknown' {
+  const { local, hostPath, nfs, csi } = volume?.spec ?? {}
+  if (local || hostPath || settings.localStorageClasses.includes(storageClass)) {
     const node = volume ? nodeOf(volume) : null
-    if (node !== null && node !== settings.nodeName) return 'preserved'
-    return evacuated.has(fullName(claim)) ? 'evacuated' : 'lost'
+    return node === null || node === settings.nodeName ? 'lost' : 'preserved'
   }
-  const isNfs = volume?.spec.nfs !== undefined || volume?.spec.csi?.driver === 'nfs.csi.k8s.io'
-  return isNfs || settings.nfsStorageClasses.includes(storageClass) ? 'preserved' : 'unknown'
+  if (nfs || settings.nfsStorageClasses.includes(storageClass)) return 'preserved'
+  return csi && fileServerDrivers.includes(csi.driver) ? 'preserved' : 'unknown'
+}
+
+/** The one node that the volume can be used on; null if that is not one. */
+export function nodeOf(volume: PersistentVolume): string | null {
+  const terms = volume.spec.nodeAffinity?.required?.nodeSelectorTerms ?? []
+  const names = terms.flatMap(({ matchExpressions = [] }) =>
+    matchExpressions.flatMap(({ key, operator, values = [] }) =>
+      key === 'kubernetes.io/hostname' && operator === 'In' ? values : [],
+    ),
+  )
+  return names.length === 1 ? (names[0] ?? null) : null
 }
 
 function whereOf(volume: PersistentVolume | undefined): string {

@@ -24,3 +24,14 @@ export function formatSeconds(seconds: number): string {
   const minutes = Math.floor((whole % 3600) / 60)
   return hours > 0 ? `${hours}h ${minutes}m` : `${minutes}m ${whole % 60}s`
 }
+
+/** Lets through one call in so many milliseconds, the first one not before that: for what is shown of something that goes fast. */
+export function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
+  let shown = clock.now().getTime()
+  return (show) => {
+    const now = clock.now().getTime()
+    if (now - shown < ms) return
+    shown = now
+    show()
+  }
+}

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import { messageOf, OperatorError } from './errors.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 /** What is needed to undo one change: plain JSON without secrets. `kind` says which code undoes it. */
@@ -61,7 +62,13 @@ export interface JournaledChange {
 export class Journal {
   readonly path: string | null
   readonly records: JournalRecord[]
+  readonly #changes = new Map<number, JournaledChange>()
+  readonly #byDescription = new Map<string, JournaledChange[]>()
+  readonly #lastSaid = new Map<number, { place: number; state: string }>()
+  #lastChange = 0
   #descriptor: number | null
+  /** whether the last line may be one that a full disk has cut off */
+  #torn = false
   #now: () => Date
 
   private constructor(path: string | null, records: JournalRecord[], descriptor: number | null, now: () => Date) {
@@ -69,6 +76,9 @@ export class Journal {
     this.records = records
     this.#descriptor = descriptor
     this.#now = now
+    records.forEach((record, place) => {
+      this.#follow(record, place)
+    })
   }
 
   /** Opens the journal for appending; creates it if it is not there. */
@@ -87,13 +97,28 @@ export class Journal {
     return new Journal(path, parseRecords(text), null, now)
   }
 
+  /** @throws OperatorError when its disk is full or gone */
   append(entry: JournalEntry): void {
     const record = { at: this.#now().toISOString(), ...entry } as JournalRecord
-    if (this.#descriptor !== null) {
-      writeSync(this.#descriptor, `${JSON.stringify(record)}\n`)
-      fsyncSync(this.#descriptor)
-    }
+    if (this.#descriptor !== null) this.#write(this.#descriptor, JSON.stringify(record))
     this.records.push(record)
+    this.#follow(record, this.records.length - 1)
+  }
+
+  #write(descriptor: number, line: string): void {
+    const bytes = Buffer.from(`${this.#torn ? '\n' : ''}${line}\n`)
+    this.#torn = true
+    try {
+      if (writeSync(descriptor, bytes) < bytes.length) throw new Error('ENOSPC: it was cut off')
+      fsyncSync(descriptor)
+      this.#torn = false
+    } catch (error) {
+      throw new OperatorError(`The journal ${this.path} cannot be written: ${messageOf(error)}`, {
+        means: 'Nothing is changed that is not in the journal first, so the run stops here.',
+        next: 'Free some room there (OUTPUT_DIR), or mount it again; then the same command goes on.',
+        cause: error,
+      })
+    }
   }
 
   close(): void {
@@ -103,36 +128,25 @@ export class Journal {
 
   /** Journals what is about to be changed and returns the change's id. */
   beginChange(change: { phase: string; step: string; what: string; undo: UndoData | null }): number {
-    const id =
-      this.records.reduce((highest, record) => (record.type === 'change' ? Math.max(highest, record.id) : highest), 0) +
-      1
+    const id = this.#lastChange + 1
     this.append({ type: 'change', id, ...change })
     return id
   }
 
   /** The changes in the order in which they were begun. */
   changes(filter: { phase?: string; kind?: string } = {}): JournaledChange[] {
-    const changes = new Map<number, JournaledChange>()
-    for (const record of this.records) {
-      if (record.type === 'change') {
-        const { id, phase, step, what, undo } = record
-        changes.set(id, { id, phase, step, what, undo, state: 'begun' })
-      }
-      if (record.type === 'outcome') {
-        const change = changes.get(record.id)
-        if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
-      }
-    }
-    return [...changes.values()].filter(
-      (change) =>
-        (filter.phase === undefined || change.phase === filter.phase) &&
-        (filter.kind === undefined || change.undo?.kind === filter.kind),
-    )
+    return [...this.#changes.values()]
+      .filter(
+        (change) =>
+          (filter.phase === undefined || change.phase === filter.phase) &&
+          (filter.kind === undefined || change.undo?.kind === filter.kind),
+      )
+      .map((change) => ({ ...change }))
   }
 
   /** The newest change of this description that has not been undone. */
   standingChange(what: string): JournaledChange | undefined {
-    return this.changes().findLast((change) => change.what === what && change.state !== 'undone')
+    return this.#byDescription.get(what)?.findLast((change) => change.state !== 'undone')
   }
 
   fact(name: string): Json | undefined {
@@ -166,6 +180,34 @@ export class Journal {
   /** Whether the migration was completed and verified. */
   get ended(): boolean {
     return this.records.some((record) => record.type === 'end')
+  }
+
+  /** What became of a change of this description since the phase was last begun anew: `begun` when nothing is known of its end. */
+  changeSinceBegun(phase: string, what: string): 'begun' | 'done' | 'failed' | undefined {
+    const begun = this.#begunAnew(phase)
+    for (const { id } of this.#byDescription.get(what)?.toReversed() ?? []) {
+      const last = this.#lastSaid.get(id)
+      if (last === undefined || last.place < begun) continue
+      if (last.state === 'begun' || last.state === 'done' || last.state === 'failed') return last.state
+    }
+    return undefined
+  }
+
+  // Kept as the records come: a restore journals as many changes as the cluster has objects.
+  #follow(record: JournalRecord, place: number): void {
+    if (record.type === 'change') {
+      const { id, phase, step, what, undo } = record
+      const change: JournaledChange = { id, phase, step, what, undo, state: 'begun' }
+      this.#changes.set(id, change)
+      this.#byDescription.set(what, [...(this.#byDescription.get(what) ?? []), change])
+      this.#lastChange = Math.max(this.#lastChange, id)
+      this.#lastSaid.set(id, { place, state: 'begun' })
+    }
+    if (record.type === 'outcome') {
+      this.#lastSaid.set(record.id, { place, state: record.state })
+      const change = this.#changes.get(record.id)
+      if (change && (record.state === 'done' || record.state === 'undone')) change.state = record.state
+    }
   }
 
   #begunAnew(phase: string): number {

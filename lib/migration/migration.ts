@@ -198,11 +198,13 @@ export class Migration {
 
 /** A question and a live line cannot share the terminal. */
 function besideLiveLine(prompt: Prompt, console: Console): Prompt {
+  const alone = <T>(ask: () => Promise<T>): Promise<T> => {
+    console.pause()
+    return ask().finally(() => console.resume())
+  }
   return {
-    secret: async (...asked) => {
-      console.pause()
-      return prompt.secret(...asked).finally(() => console.resume())
-    },
+    secret: (...asked) => alone(() => prompt.secret(...asked)),
+    confirm: (question) => alone(() => prompt.confirm(question)),
   }
 }
 

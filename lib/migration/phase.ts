@@ -144,7 +144,7 @@ class PhaseRun {
 
   #verifyOrder(journal: Journal): void {
     const { name, changes, after } = this.#phase
-    if (changes !== null && name !== 'backup') verifyScenario(this.#settings)
+    if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
     // A snapshot named by the operator stands in for all that comes before the new machine.
     if (name === 'provision' && this.#settings.snapshotFile !== undefined) return
@@ -220,8 +220,15 @@ class PhaseRun {
     journal.append({ type: 'phase', phase: name, state, seconds, message: messageOf(error) })
     this.#console.phaseEnd(name, state, seconds)
     if (!(error instanceof Interrupted)) return report(error, this.#console)
-    if (this.#phase.changes !== null && !this.#dryRun) this.#console.info(`To go on from here: task migrate:${name}`)
+    if (this.#phase.changes !== null && !this.#dryRun) this.#console.info(`To go on from here: ${this.#command()}`)
     return 130
+  }
+
+  /** What the operator typed, but for --dry-run. */
+  #command(): string {
+    const flags = this.#surroundings.args.filter((arg) => arg !== '--dry-run')
+    const quoted = flags.map((flag) => (/^[\w@%+=:,./-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`))
+    return [`task migrate:${this.#phase.name}`, ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
   }
 
   #sayNext(): void {
@@ -229,7 +236,7 @@ class PhaseRun {
     if (this.#surroundings.locked) return
     const place = phases.indexOf(this.#phase)
     const next = place < 0 ? undefined : phases[place + 1]
-    if (this.#dryRun) this.#console.info(`Nothing was changed. To do it: task migrate:${this.#phase.name}`)
+    if (this.#dryRun) this.#console.info(`Nothing was changed. To do it: ${this.#command()}`)
     else if (next) this.#console.info(`Next: task migrate:${next.name}`)
   }
 }
@@ -260,6 +267,13 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
 // Written synchronously: the last lines before a process ends are the ones that matter.
 function logConsole(run: RunFolder): Console {
   const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const out = { write: (text: string) => writeSync(descriptor, `${new Date().toISOString()} ${text}`) }
+  const write = (text: string) => {
+    try {
+      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
+    } catch {
+      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
+    }
+  }
+  const out = { write }
   return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }

@@ -80,6 +80,13 @@ const anyTime: readonly Phase[] = [
     changes: null,
     journaled: false,
   },
+  {
+    name: 'restore',
+    summary: 'selected objects from a backup into a cluster',
+    changes: 'the cluster',
+    journaled: true,
+    repeatable: true,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
 ]
 

@@ -11,6 +11,12 @@ export interface Prompt {
    * @throws Interrupted on Ctrl-C
    */
   secret(question: string, options?: { again?: boolean }): Promise<string | undefined>
+  /**
+   * Asks a question that is answered with yes or no.
+   * @returns whether the answer was yes; undefined when there is no terminal
+   * @throws Interrupted on Ctrl-C
+   */
+  confirm(question: string): Promise<boolean | undefined>
 }
 
 type Terminal = NodeJS.ReadStream & { isTTY?: boolean }
@@ -30,7 +36,22 @@ export function terminalPrompt(
       if (answer !== '') answers.set(question, answer)
       return answer
     },
+    confirm: async (question) => {
+      if (!input.isTTY) return undefined
+      const answer = await ask(`${question} [y/N] `, input, output)
+      return /^\s*y(es)?\s*$/i.test(answer)
+    },
   }
+}
+
+/** A line that is shown as it is typed. */
+function ask(question: string, input: Terminal, output: NodeJS.WritableStream): Promise<string> {
+  const lines = createInterface({ input, output, terminal: true, historySize: 0 })
+  return new Promise<string>((resolve, reject) => {
+    lines.once('SIGINT', () => reject(new Interrupted(question)))
+    lines.once('close', () => resolve(''))
+    lines.question(question, resolve)
+  }).finally(() => lines.close())
 }
 
 /** A line whose characters are not shown, as with a password of sudo. */

@@ -1,9 +1,9 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Condition } from '../migration/migration.ts'
 import type { Talosctl, Target } from './talosctl.ts'
-import { patiently } from './talosctl-error.ts'
+import { patiently, TalosctlError } from './talosctl-error.ts'
 
 /** One member of etcd's cluster, as `talosctl etcd members` lists it. */
 export interface EtcdMember {
@@ -49,6 +49,16 @@ export interface EtcdStatus {
   errors: string
 }
 
+/**
+ * The bytes of etcd's database file, which is what a snapshot has, but for 32; rounded to two digits, as talosctl tells them.
+ * @returns undefined when it is not to be had
+ */
+export async function databaseBytes(talosctl: Talosctl, target: Target): Promise<number | undefined> {
+  const status = await etcdStatus(talosctl, target).catch(() => null)
+  const found = /^([\d.]+) ?([kMGT]?)B/.exec(status?.size ?? '')
+  return found ? Number(found[1]) * 1000 ** ' kMGT'.indexOf(found[2] || ' ') : undefined
+}
+
 /** The state of the machine's own member. */
 export async function etcdStatus(talosctl: Talosctl, target: Target): Promise<EtcdStatus | null> {
   const { stdout } = await talosctl.run(target, ['etcd', 'status'])
@@ -82,6 +92,7 @@ export interface TakenSnapshot {
  * Streams a snapshot of the machine's etcd into a folder.
  * @param folder a memory folder: the file is plain and holds every Secret
  * @param deadline seconds; a homelab's 100 MB come in one, a slow line takes longer
+ * @throws OperatorError when the folder is too small, with what it needs; TalosctlError
  */
 export async function takeSnapshot(
   talosctl: Talosctl,
@@ -90,8 +101,24 @@ export async function takeSnapshot(
   deadline = 600,
 ): Promise<TakenSnapshot> {
   const path = join(folder, 'etcd.snapshot')
-  const { stdout } = await talosctl.run(target, ['etcd', 'snapshot', path], { deadline })
+  const { stdout } = await talosctl
+    .run(target, ['etcd', 'snapshot', path], { deadline })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof TalosctlError) || error.reason !== 'no-room') throw error
+      throw tooSmall(folder, await databaseBytes(talosctl, target), error)
+    })
   return { path, hash: /snapshot info: hash ([0-9a-f]{8})/.exec(stdout)?.[1] ?? null }
+}
+
+/** A plain snapshot goes into memory, and nowhere else. */
+function tooSmall(folder: string, bytes: number | undefined, cause: unknown): OperatorError {
+  const needed = bytes === undefined ? "as much as etcd's database has" : `about ${Math.ceil(bytes / 1e6)} MB`
+  const size = bytes === undefined ? '2G' : `${Math.ceil((bytes * 1.5) / 1e6)}M`
+  return new OperatorError(`There is no room for the etcd snapshot in ${dirname(folder)} (MEMORY_DIR).`, {
+    means: `It needs ${needed} there, for it is plain, and lies in memory only. No backup was made.`,
+    next: `Set MEMORY_DIR to a larger tmpfs, or enlarge it: mount -o remount,size=${size} ${dirname(folder)}`,
+    cause,
+  })
 }
 
 /** Waits until etcd on the machine is healthy, raises no alarm, and is a cluster of exactly one voter. */

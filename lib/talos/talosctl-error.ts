@@ -14,6 +14,7 @@ export type TalosctlReason =
   | 'already-exists'
   | 'not-ready'
   | 'not-found'
+  | 'no-room'
   | 'other'
 
 /** talosctl's standard error, understood. */
@@ -52,7 +53,7 @@ interface Rule {
 const rules: Rule[] = [
   {
     pattern: /no space left on device/i,
-    reason: 'other',
+    reason: 'no-room',
     what: ({ command }) => `There is no room for what "${command}" writes.`,
     means: () => "A plain snapshot goes into memory, as large as etcd's database.",
     next: () => 'Set MEMORY_DIR to a larger tmpfs, or enlarge it: mount -o remount,size=2G /dev/shm',

@@ -1,78 +1,75 @@
 import test from 'ava'
-import { describeDependencies, findDependencies, hostsOfRule } from '../../lib/backup/dependencies.ts'
-import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
+import { describeDependencies, findDependencies } from '../../lib/backup/dependencies.ts'
+import { instantClock } from '../kubernetes/list-server.ts'
+import { clusterObject, clusterOf, deployment, object } from './dependencies/reader-over.ts'
 
-const object = (name: string, rest: object): KubernetesObject => ({ metadata: { name, namespace: 'media' }, ...rest })
+const nebula = `static_host_map: { "10.42.0.1": ["203.0.113.10:4242"] }
+lighthouse: { hosts: ["10.42.0.1"] }`
 
-const cluster: Record<string, KubernetesObject[]> = {
+const objects = {
   '/persistentvolumes': [
-    object('pv-1', { spec: { nfs: { server: '192.0.2.20', path: '/mnt/appdata' } } }),
-    object('pv-2', { spec: { nfs: { server: '192.0.2.20', path: '/mnt/appdata' } } }),
-    object('pv-3', {
-      spec: { csi: { driver: 'nfs.csi.k8s.io', volumeAttributes: { server: 'nas.lan', share: '/media' } } },
-    }),
-    object('pv-4', { spec: { hostPath: { path: '/var/x' } } }),
+    clusterObject('PersistentVolume', 'pv', { spec: { nfs: { server: '192.0.2.20', path: '/mnt' } } }),
   ],
-  'storage.k8s.io/storageclasses': [
-    object('synology-nfs', { parameters: { server: '2001:db8::1', share: '/volume1' } }),
-    object('local-path', { parameters: {} }),
-  ],
-  'apps/deployments': [
-    object('nfs-provisioner', {
-      kind: 'Deployment',
-      spec: { template: { spec: { volumes: [{ emptyDir: {} }, { nfs: { server: '192.0.2.21', path: '/export' } }] } } },
-    }),
-  ],
-  'networking.k8s.io/ingresses': [object('plex', { spec: { rules: [{ host: 'plex.talos00' }, {}] } })],
-  'traefik.io/ingressroutes': [
-    object('grafana', { spec: { routes: [{ match: 'Host(`grafana.talos00`) && PathPrefix(`/x`)' }] } }),
-  ],
-  'gateway.networking.k8s.io/httproutes': [object('web', { spec: { hostnames: ['web.talos00'] } })],
-  '/services': [object('traefik', { status: { loadBalancer: { ingress: [{ ip: '192.168.1.60' }] } } })],
+  '/configmaps': [object('ConfigMap', 'nebula', { data: { 'config.yml': nebula } })],
+  '/secrets': [object('Secret', 'connect', { data: { token: 'Q0FOQVJZ' } })],
   'external-secrets.io/clustersecretstores': [
-    object('onepassword', { spec: { provider: { onepassword: { connectHost: 'http://connect:8080' } } } }),
+    clusterObject('ClusterSecretStore', 'onepassword', {
+      spec: {
+        provider: {
+          onepassword: {
+            connectHost: 'http://connect:8080',
+            auth: { secretRef: { connectTokenSecretRef: { name: 'connect', key: 'token', namespace: 'media' } } },
+          },
+        },
+      },
+    }),
   ],
+  'core.liqo.io/foreignclusters': [
+    clusterObject('ForeignCluster', 'aws-gpu', {
+      spec: { clusterID: 'aws-gpu' },
+      status: { role: 'Provider', apiServerUrl: 'https://198.51.100.7:6443' },
+    }),
+  ],
+  'networking.liqo.io/gatewayclients': [
+    object('GatewayClient', 'aws-gpu', { spec: { endpoint: { addresses: ['203.0.113.10'], port: 51840 } } }),
+  ],
+  'apps/deployments': [deployment('plex', { containers: [{ image: 'plex' }] })],
 }
 
-const api = { list: async (path: string) => cluster[path] ?? [] } as unknown as KubernetesApi
-const resources = Object.keys(cluster).map((path) => {
-  const [group = '', resource = ''] = path.split('/')
-  return { group, version: 'v1', resource, kind: 'X', namespaced: true, path }
-})
-
-test('NFS exports are found in volumes, CSI volumes, storage classes and workloads, each once with its users', async (t) => {
-  const { nfs } = await findDependencies(api, { resources, dead: [] })
-  t.deepEqual(
-    nfs.map(({ server, export: path, usedBy }) => [server, path, usedBy.length]),
-    [
-      ['192.0.2.20', '/mnt/appdata', 2],
-      ['nas.lan', '/media', 1],
-      ['2001:db8::1', '/volume1', 1],
-      ['192.0.2.21', '/export', 1],
-    ],
-  )
-})
-
-test('hosts, load balancer addresses and secret stores are found', async (t) => {
-  const found = await findDependencies(api, { resources, dead: [] })
-  t.deepEqual(
-    found.hosts.map(({ host }) => host),
-    ['plex.talos00', 'grafana.talos00', 'web.talos00'],
-  )
-  t.deepEqual(
-    found.addresses.map(({ address }) => address),
-    ['192.168.1.60'],
-  )
-  t.like(found.secretStores[0], { provider: 'onepassword', server: 'http://connect:8080' })
-  t.regex(describeDependencies(found), /4 NFS exports on 192\.0\.2\.20, nas\.lan, .*; 3 hosts;/)
+test('all of it is told in a few lines, and no Secret is asked for', async (t) => {
+  const asked: string[] = []
+  const cluster = await clusterOf(t, objects, (_, url) => {
+    asked.push(url.pathname)
+    return undefined
+  })
+  const found = await findDependencies(cluster.api, cluster.discovery, instantClock())
+  t.deepEqual(describeDependencies(found), [
+    'The cluster depends on: 1 NFS exports on 192.0.2.20; 0 hosts; load balancers: none.',
+    'Secrets come from onepassword at http://connect:8080 (ClusterSecretStore onepassword).',
+    'The credentials for that are in: media/connect.',
+    "Nebula's lighthouses: 10.42.0.1.",
+    'Liqo is peered with aws-gpu (https://198.51.100.7:6443).',
+    'A public address that has to stay: 203.0.113.10 (Nebula 10.42.0.1 (ConfigMap media/nebula), GatewayClient media/aws-gpu).',
+    'A public address that has to stay: 198.51.100.7 (ForeignCluster aws-gpu).',
+  ])
+  t.true(asked.length > 5)
+  t.false(asked.some((path) => path.includes('secrets') && !path.includes('secretstores')))
+  t.false(JSON.stringify(found).includes('Q0FOQVJZ'))
 })
 
 test('what is not installed is not asked for', async (t) => {
-  const found = await findDependencies(api, { resources: [], dead: [] })
-  t.deepEqual(found, { nfs: [], hosts: [], addresses: [], secretStores: [] })
+  const cluster = await clusterOf(t, {})
+  const found = await findDependencies(cluster.api, cluster.discovery, instantClock())
+  t.is(cluster.requests.length, 0)
+  t.deepEqual(describeDependencies(found), ['The cluster depends on: 0 NFS exports; 0 hosts; load balancers: none.'])
 })
 
-test("the hosts of Traefik's rules are read in all their forms", (t) => {
-  t.deepEqual(hostsOfRule('Host(`a.x`, `b.x`) || (HostSNI("c.x") && !Path(`/d.x`))'), ['a.x', 'b.x', 'c.x'])
-  t.deepEqual(hostsOfRule('PathPrefix(`/`) && Headers(`Host`, `h`)'), [])
+test('what the server refuses is named, and the rest is found', async (t) => {
+  const cluster = await clusterOf(t, objects, (_, url) =>
+    url.pathname.endsWith('clustersecretstores') ? { status: 403 } : undefined,
+  )
+  const found = await findDependencies(cluster.api, cluster.discovery, instantClock())
+  t.is(found.nfs.length, 1)
+  t.deepEqual(found.secretStores, [])
+  t.regex(found.notRead.join(), /^clustersecretstores\.external-secrets\.io: .*403/)
 })

@@ -47,5 +47,10 @@ export function operatorWho(...answers: string[]): Prompt & { asked: string[] } 
       asked.push(question)
       return left.shift()
     },
+    confirm: async (question) => {
+      asked.push(question)
+      const answer = left.shift()
+      return answer === undefined ? undefined : answer === 'y'
+    },
   }
 }

@@ -53,7 +53,7 @@ test('the configs of all other Talos machines are kept, encrypted; a machine tha
     ['machineconfig/worker1.yaml.gz.age'],
   )
   t.deepEqual(asked, ['192.168.1.61', '192.168.1.62'])
-  t.like(kept?.unreadable[0], { resource: 'machineconfig of worker2', reason: 'connection refused' })
+  t.like(kept?.unreadable[0], { resource: 'machineconfig', name: 'worker2', reason: 'connection refused' })
   const decryption = await decryptionFrom(keys.identityFile)
   const path = 'machineconfig/worker1.yaml.gz.age'
   t.regex((await whole(plainContent(path, storedContent(partial, path), decryption))).toString(), /CANARY-c0ffee/)

@@ -31,10 +31,10 @@ const items = {
   '/apis/generators.external-secrets.io/v1/generatorstates': many(1, canary),
 }
 
-async function backUp(t: ExecutionContext, fault?: Fault) {
+async function backUp(t: ExecutionContext, fault?: Fault, listed = items) {
   const scratch = await scratchFolder(t)
   const keys = await makeKeys(scratch)
-  const server = await listServer(items, fault)
+  const server = await listServer(listed, fault)
   t.teardown(server.close)
   const archive = await Archive.begin(join(scratch, 'b'), 'x', encryptionTo([keys.recipient]))
   const run = () => backUpResources(server.api, discovery, archive, { clock: instantClock() })
@@ -102,6 +102,29 @@ test('410 in mid-list begins that resource anew: nothing twice, nothing lost, th
   t.is(secrets.length, 900)
   t.is(resources.find(({ resource }) => resource === 'secrets')?.count, 900)
   t.true(expired > 2)
+})
+
+test('a resource that is empty when it is begun anew leaves no file of the first attempt', async (t) => {
+  const secrets = items['/api/v1/secrets']
+  let left = secrets
+  const { run, folder } = await backUp(
+    t,
+    (_, url) => {
+      if (url.pathname !== '/api/v1/secrets' || !url.searchParams.has('continue')) return undefined
+      left = []
+      return { status: 410 }
+    },
+    {
+      ...items,
+      get '/api/v1/secrets'() {
+        return left
+      },
+    },
+  )
+  const { resources, files } = await run()
+  t.is(resources.find(({ resource }) => resource === 'secrets')?.count, 0)
+  t.is(files.length, 2)
+  t.is((await readdir(join(folder, 'resources'))).length, 2)
 })
 
 test('what the server refuses is named with its reason, leaves no file, and the rest is backed up', async (t) => {

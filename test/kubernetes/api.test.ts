@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
 import {
   ApiError,
@@ -9,6 +12,7 @@ import {
 } from '../../lib/kubernetes/api.ts'
 import { OperatorError, RemoteError } from '../../lib/migration/errors.ts'
 import { type BareCluster, startBareCluster } from './bare-cluster.ts'
+import { listServer } from './list-server.ts'
 
 const test = anyTest as TestFn<{ cluster: BareCluster; api: KubernetesApi }>
 const maps = '/api/v1/namespaces/default/configmaps'
@@ -81,6 +85,61 @@ test('a watch gives every event whole, characters of several bytes included, and
   stop.abort()
   await watching
   t.is((events[0]?.object.data as { text: string } | undefined)?.text, text)
+})
+
+test('an answer that falls silent in its middle, or breaks off, is a connection error', async (t) => {
+  for (const fault of ['fall silent', 'break off'] as const) {
+    const server = await listServer(['{"metadata":{"name":"a"}}'], () => fault)
+    t.teardown(server.close)
+    const error = await t.throwsAsync(server.api.raw('/x', { limit: 1 }, { timeoutMs: 300 }), {
+      instanceOf: ConnectionError,
+    })
+    t.is(error?.timedOut, fault === 'fall silent')
+  }
+})
+
+test('an idle connection that the server has closed is made again', async (t) => {
+  const server = await listServer([], (request) => (request === 2 ? 'hang up' : undefined))
+  t.teardown(server.close)
+  for (let i = 0; i < 2; i++) t.regex((await server.api.raw('/x', { limit: 1 })).toString(), /ThingList/)
+  t.is(server.requests.length, 3)
+})
+
+test('credentials that were exchanged in the middle of a run are fetched anew, from the file and from an exec plugin', async (t) => {
+  const { cluster, api } = t.context
+  const folder = await mkdtemp(join(tmpdir(), 'api-test-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const good = JSON.parse(await readFile(cluster.kubeconfig, 'utf8'))
+  const token = join(folder, 'token')
+  const credential = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential' }
+  const answer = (token: string) =>
+    JSON.stringify({ ...credential, status: { token, expirationTimestamp: '2099-01-01T00:00:00Z' } })
+  const exec = { apiVersion: credential.apiVersion, command: 'cat', args: [token], interactiveMode: 'Never' }
+  const expired = { ...good, users: [{ name: 'admin', user: { token: 'expired' } }] }
+  const byPlugin = { ...good, users: [{ name: 'admin', user: { exec } }] }
+
+  const file = join(folder, 'kubeconfig')
+  await writeFile(file, JSON.stringify(expired))
+  const fromFile = await KubernetesApi.fromFile(file)
+  t.teardown(() => fromFile.close())
+  t.is((await t.throwsAsync(fromFile.get('/version'), { instanceOf: ApiError }))?.status, 401)
+  await writeFile(file, JSON.stringify(good))
+  t.truthy(await fromFile.get('/version'))
+
+  await writeFile(token, answer('expired'))
+  const fromPlugin = KubernetesApi.fromString(JSON.stringify(byPlugin))
+  t.teardown(() => fromPlugin.close())
+  t.is((await t.throwsAsync(fromPlugin.get('/version'), { instanceOf: ApiError }))?.status, 401)
+  await writeFile(token, answer(good.users[0].user.token))
+  t.deepEqual(await fromPlugin.get('/version'), await api.get('/version'))
+
+  const elsewhere = [{ name: 'bare', cluster: { server: 'https://127.0.0.1:1' } }]
+  await writeFile(token, answer('expired'))
+  await writeFile(file, JSON.stringify(expired))
+  const stays = await KubernetesApi.fromFile(file)
+  t.teardown(() => stays.close())
+  await writeFile(file, JSON.stringify({ ...good, clusters: elsewhere }))
+  t.is((await t.throwsAsync(stays.get('/version'), { instanceOf: ApiError }))?.status, 401)
 })
 
 test('a server that is not there is a remote error with a way out, not a bug', async (t) => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,11 +16,23 @@ const silent = { info: () => undefined, warn: () => undefined, detail: () => und
 export interface BareCluster {
   readonly api: KubernetesApi
   readonly kubeconfig: string
+  /** URL of its etcd, plain HTTP */
+  readonly etcd: string
+  /** kill -9; what was asked of it breaks off */
+  killApiServer(): Promise<void>
+  /** Starts one again, on the same etcd; does not wait until it is ready. */
+  startApiServer(): void
   stop(): Promise<void>
 }
 
+export interface BareClusterOptions {
+  pods?: boolean | 'scheduled'
+  /** further arguments of kube-apiserver */
+  apiServer?: readonly string[]
+}
+
 /** Starts one on a loopback network of its own. */
-export async function startBareCluster(options: { pods?: boolean | 'scheduled' } = {}): Promise<BareCluster> {
+export async function startBareCluster(options: BareClusterOptions = {}): Promise<BareCluster> {
   const binaries = await ensureBinaries({ progress: silent })
   const network = await takeNetwork('a bare cluster of the tests', 1)
   const address = network.address(1)
@@ -35,21 +48,21 @@ export async function startBareCluster(options: { pods?: boolean | 'scheduled' }
     child.stdout?.pipe(log)
     child.stderr?.pipe(log)
     children.push(child)
+    return child
   }
   const stop = async () => {
     api.close()
     killAll()
     process.off('exit', killAll)
-    await Promise.all(
-      children.map((child) => child.exitCode ?? child.signalCode ?? new Promise((end) => child.once('exit', end))),
-    )
+    await Promise.all(children.map(ended))
     network.release()
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   }
-  const { kubeconfig, etcd, apiServer } = prepare(folder, address)
+  const { kubeconfig, etcdUrl, etcd, apiServer } = prepare(folder, address)
   const api = await KubernetesApi.fromFile(kubeconfig)
   start(binaries.etcd, etcd)
-  start(binaries['kube-apiserver'], apiServer)
+  const startApiServer = () => start(binaries['kube-apiserver'], [...apiServer, ...(options.apiServer ?? [])])
+  let running = startApiServer()
   try {
     await until('the API server is ready', async () => (await api.raw('/readyz')).toString() === 'ok')
     if (options.pods) {
@@ -75,11 +88,24 @@ export async function startBareCluster(options: { pods?: boolean | 'scheduled' }
           '40',
         ])
     }
-    return { api, kubeconfig, stop }
+    return {
+      ...{ api, kubeconfig, etcd: etcdUrl, stop },
+      killApiServer: async () => {
+        running.kill('SIGKILL')
+        await ended(running)
+      },
+      startApiServer: () => {
+        running = startApiServer()
+      },
+    }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
 function prepare(folder: string, address: string) {
@@ -100,6 +126,7 @@ function prepare(folder: string, address: string) {
   const peer = `http://${address}:2380`
   return {
     kubeconfig,
+    etcdUrl: client,
     etcd: [
       ...['--data-dir', 'etcd', '--unsafe-no-fsync', '--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`],

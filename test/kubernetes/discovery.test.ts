@@ -1,6 +1,7 @@
 import test from 'ava'
 import { ApiError } from '../../lib/kubernetes/api.ts'
 import { discover } from '../../lib/kubernetes/discovery.ts'
+import { instantClock } from './list-server.ts'
 
 const verbs = ['get', 'list']
 const entry = (resource: string, kind: string, scope = 'Namespaced', can = verbs) => ({
@@ -106,7 +107,24 @@ test('an aggregated API whose server is gone is named by both ways of discovery'
 })
 
 test('the core group alone does not pass for a whole API', async (t) => {
-  await t.throwsAsync(discover(answering({ '/api': { versions: ['v1'] }, '/api/v1': { resources: [] } })), {
-    instanceOf: ApiError,
-  })
+  await t.throwsAsync(
+    discover(answering({ '/api': { versions: ['v1'] }, '/api/v1': { resources: [] } }), instantClock()),
+    {
+      instanceOf: ApiError,
+    },
+  )
+})
+
+test('a server that is too busy for discovery, or breaks off, is asked again', async (t) => {
+  const faults = [new ApiError('GET', '/api', 429, 'too many requests', '1'), new SyntaxError('cut off')]
+  for (const whole of [aggregated([widgets]), answering(unaggregated)]) {
+    const left = new Map<string, Error[]>()
+    const raw = async (path: string) => {
+      if (!left.has(path)) left.set(path, [...faults])
+      const fault = left.get(path)?.shift()
+      if (fault) throw fault
+      return whole.raw(path)
+    }
+    t.deepEqual((await discover({ raw }, instantClock())).resources, expected)
+  }
 })

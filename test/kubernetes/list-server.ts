@@ -1,23 +1,36 @@
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { ApiError, type KubernetesApi, type Query } from '../../lib/kubernetes/api.ts'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { KubernetesApi } from '../../lib/kubernetes/api.ts'
 import type { Clock } from '../../lib/migration/clock.ts'
 
-/** What the server does with a request instead of answering it; called with the number of the request, from 1. */
-export type Fault = (
-  request: number,
-  url: URL,
-) => { status: number; retryAfter?: string } | 'hang up' | 'cut' | undefined
+/**
+ * What the server does with a request instead of answering it: refuse it, break the connection, break it off in the middle of the
+ * answer, send an answer that is whole for HTTP and cut off as JSON, or fall silent in its middle.
+ */
+export type FaultKind =
+  | { status: number; retryAfter?: string; message?: string }
+  | 'hang up'
+  | 'break off'
+  | 'cut'
+  | 'fall silent'
+
+/** Called with the number of the request, from 1. */
+export type Fault = (request: number, url: URL) => FaultKind | undefined
 
 export interface ListServer {
-  api: Pick<KubernetesApi, 'raw' | 'server'>
+  api: KubernetesApi
   /** the query of each request, in order */
   requests: URLSearchParams[]
   close(): Promise<void>
 }
 
 /**
- * A server on loopback that pages through objects as an API server does. The continue token is the offset.
+ * A server on loopback that pages through objects as an API server does, and the real client for it. The continue token is the offset.
  * @param items the objects of every path, or by path
  */
 export async function listServer(
@@ -25,19 +38,19 @@ export async function listServer(
   fault: Fault = () => undefined,
 ): Promise<ListServer> {
   const requests: URLSearchParams[] = []
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://list')
+  const server = createServer(selfSigned(), (request, response) => {
+    const url = new URL(request.url ?? '/', 'https://list')
     requests.push(url.searchParams)
     const listed = Array.isArray(items) ? items : (items as Record<string, readonly string[]>)[url.pathname]
     answer(request, response, url, listed ?? [], fault(requests.length, url))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return {
-    api: { server: base, raw: (path, query) => raw(base, path, query) },
-    requests,
-    close: () => new Promise((resolve) => server.close(() => resolve()).closeAllConnections()),
+  const api = clientOf(`https://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const close = async () => {
+    api.close()
+    await new Promise<void>((resolve) => server.close(() => resolve()).closeAllConnections())
   }
+  return { api, requests, close }
 }
 
 function answer(
@@ -45,40 +58,66 @@ function answer(
   response: ServerResponse,
   url: URL,
   items: readonly string[],
-  fault: ReturnType<Fault>,
+  fault: FaultKind | undefined,
 ): void {
   if (fault === 'hang up') return void request.socket.destroy()
   if (typeof fault === 'object') {
-    response.writeHead(fault.status, fault.retryAfter === undefined ? {} : { 'Retry-After': fault.retryAfter })
-    return void response.end(JSON.stringify({ kind: 'Status', message: `fault ${fault.status}` }))
+    const { status, retryAfter, message = `fault ${status}` } = fault
+    response.writeHead(status, retryAfter === undefined ? {} : { 'Retry-After': retryAfter })
+    return void response.end(JSON.stringify({ kind: 'Status', message }))
   }
   const from = Number(url.searchParams.get('continue') ?? 0)
   const to = Math.min(items.length, from + Number(url.searchParams.get('limit')))
   const metadata = JSON.stringify({ resourceVersion: '7', ...(to < items.length ? { continue: String(to) } : {}) })
   const body = `{"kind":"ThingList","apiVersion":"v1","metadata":${metadata},"items":[${items.slice(from, to).join(',')}]}\n`
-  response.end(fault === 'cut' ? body.slice(0, -10) : body)
+  if (fault === undefined) return void response.end(body)
+  const part = body.slice(0, -10)
+  if (fault === 'cut') return void response.end(part)
+  response.writeHead(200, { 'Content-Length': Buffer.byteLength(body) })
+  response.write(part, () => {
+    if (fault === 'break off') request.socket.destroy()
+  })
 }
 
-/** With node:http, for its errors are those of node:https, by which the real KubernetesApi reads. */
-async function raw(base: string, path: string, query: Query = {}): Promise<Buffer> {
-  const url = new URL(path, base)
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value))
-  const response = await new Promise<IncomingMessage>((resolve, reject) => get(url, resolve).on('error', reject))
-  const chunks: Buffer[] = []
-  for await (const chunk of response) chunks.push(chunk as Buffer)
-  const body = Buffer.concat(chunks)
-  if (response.statusCode === 200) return body
-  throw new ApiError('GET', path, response.statusCode ?? 0, body.toString(), response.headers['retry-after'])
+function clientOf(server: string): KubernetesApi {
+  const kubeconfig = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'list',
+    contexts: [{ name: 'list', context: { cluster: 'list', user: 'list' } }],
+    clusters: [{ name: 'list', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'list', user: {} }],
+  }
+  return KubernetesApi.fromString(JSON.stringify(kubeconfig))
+}
+
+let made: { key: string; cert: string } | undefined
+
+function selfSigned(): { key: string; cert: string } {
+  if (made) return made
+  const folder = mkdtempSync(join(tmpdir(), 'list-server-'))
+  const [keyFile, certFile] = [join(folder, 'key'), join(folder, 'cert')]
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  const certificate = ['-subj', '/CN=list', '-days', '2', '-keyout', keyFile, '-out', certFile]
+  execFileSync('openssl', ['req', '-x509', ...curve, ...certificate], { stdio: 'ignore' })
+  made = { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
+  rmSync(folder, { recursive: true })
+  return made
 }
 
 /** Time that passes at once; `slept` are the pauses that were asked for, in milliseconds. */
-export function instantClock(): Clock & { slept: number[] } {
+export function instantClock(): Clock & { slept: number[]; pass(ms: number): void } {
   const slept: number[] = []
+  let now = 0
   return {
     slept,
-    now: () => new Date(0),
+    now: () => new Date(now),
+    pass: (ms) => {
+      now += ms
+    },
     sleep: async (ms) => {
       slept.push(ms)
+      now += ms
     },
   }
 }

@@ -38,7 +38,7 @@ export function testMigration(
     runFolder: '',
     dryRun,
     flags: {},
-    prompt: { secret: async () => undefined },
+    prompt: { secret: async () => undefined, confirm: async () => undefined },
   })
   return { migration, journal, lines: console.lines }
 }

@@ -1,7 +1,9 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { OperatorError } from '../../lib/migration/errors.ts'
 import { Journal } from '../../lib/migration/journal.ts'
+import { smallDisk } from '../small-disk.ts'
 import { newFolder } from './run-in-folder.ts'
 
 const now = () => new Date()
@@ -74,4 +76,45 @@ test('a journal in memory writes nothing', (t) => {
   const before = readFileSync(path, 'utf8')
   Journal.inMemory(path, now).append({ type: 'end' })
   t.is(readFileSync(path, 'utf8'), before)
+})
+
+test('a full disk stops the run with an error that names it; with room again nothing that was written before is lost', (t) => {
+  const { folder } = smallDisk(t, '64k')
+  const path = join(folder, 'journal.jsonl')
+  const journal = Journal.open(path, now)
+  const remember = (n: number) => journal.append({ type: 'fact', phase: 'drain', name: `fact ${n}`, fact: n })
+  const filler = join(folder, 'filler')
+  t.throws(() => writeFileSync(filler, Buffer.alloc(70_000)), { message: /ENOSPC/ })
+  let n = 0
+  const error = t.throws(
+    () => {
+      // What is left of the block that it is in still takes a few.
+      for (; n < 1000; n++) remember(n)
+    },
+    { instanceOf: OperatorError },
+  )
+  t.regex(error.what, /journal\.jsonl cannot be written: ENOSPC/)
+  rmSync(filler)
+  remember(n)
+  journal.close()
+  const again = Journal.open(path, now)
+  for (let one = 0; one <= n; one++) t.is(again.fact(`fact ${one}`), one)
+})
+
+test('what became of a change is told as of the last time that its phase was begun anew', (t) => {
+  const journal = Journal.inMemory(null, now)
+  const told = () => journal.changeSinceBegun('restore', 'create a')
+  const begin = (state: 'begin' | 'resume') => journal.append({ type: 'phase', phase: 'restore', state })
+  begin('begin')
+  t.is(told(), undefined)
+  const id = journal.beginChange({ phase: 'restore', step: '', what: 'create a', undo: null })
+  t.is(told(), 'begun')
+  begin('resume')
+  t.is(told(), 'begun')
+  journal.append({ type: 'outcome', id, state: 'failed' })
+  t.is(told(), 'failed')
+  journal.append({ type: 'outcome', id, state: 'done' })
+  t.is(told(), 'done')
+  begin('begin')
+  t.is(told(), undefined)
 })

@@ -36,3 +36,24 @@ test('without a terminal nobody is asked', (t) => {
   const { stdout } = spawnSync(command[0] ?? '', command.slice(1), { input: 'typed\n' })
   t.is(String(stdout), 'lengths none none none\n')
 })
+
+const confirming = [process.execPath, '--import=tsx', fileURLToPath(new URL('programs/confirm.ts', import.meta.url))]
+
+test('y and yes are yes, anything else is no, and so is nothing', async (t) => {
+  const { status, screen } = await atTerminal(confirming, [
+    ['One? [y/N]', 'y\r'],
+    ['Two? [y/N]', 'YES\r'],
+    ['Three? [y/N]', '\r'],
+    ['Four? [y/N]', 'yesterday\r'],
+  ])
+  t.is(status, 0, screen)
+  t.regex(screen, /answers true true false false/)
+})
+
+test('a question that nobody can answer is neither yes nor no, and Ctrl-C ends the program', async (t) => {
+  const { stdout } = spawnSync(confirming[0] ?? '', confirming.slice(1), { input: 'y\n' })
+  t.is(String(stdout), 'answers    \n')
+  const { status, screen } = await atTerminal(confirming, [['One? [y/N]', '\u0003']])
+  t.not(status, 0)
+  t.regex(screen, /interrupted during: One/)
+})

@@ -57,7 +57,7 @@ export async function runIn(
   const exit = (code: number): never => {
     throw new Error(`exit ${code}`)
   }
-  const prompt = { secret: async () => undefined }
+  const prompt = { secret: async () => undefined, confirm: async () => undefined }
   const surroundings = {
     args,
     environment: { ...environmentIn(folder), ...more },

@@ -177,3 +177,23 @@ test('a partial folder of a process that is gone is removed before the next buil
     [],
   )
 })
+
+test('a Python program lies in the cache together with the packages that its requirements pin', async (t) => {
+  const shop = open(t)
+  const folder = join(shop.folder, 'module')
+  writeFileSync(join(folder, 'requirements.txt'), 'gadget==1.2.3\n')
+  writeFileSync(join(folder, 'etcd'), '#!/bin/sh\necho gadget $(cat "$(dirname "$0")/packages/version")\n')
+  // Standing in for `python3 -m pip install --target FOLDER … --requirement FILE`.
+  const pip = join(shop.folder, 'bin/python3')
+  writeFileSync(pip, '#!/bin/sh\nmkdir "$5"\nfor last; do :; done\nsed "s/.*==//" "$last" > "$5/version"\n')
+  chmodSync(pip, 0o755)
+  const tool = { ...shop.tool, source: { kind: 'python' as const, folder } }
+  const ask = () => ensureTools([tool], { progress: listener(), environment: shop.environment })
+  const found = (await ask()).get('etcd')
+  t.is(found?.path, cachedPath(tool, cacheOf(shop)))
+  t.is(found?.version, '1.2.3')
+  t.deepEqual(readdirSync(dirname(found?.path ?? '')).sort(), ['etcd', 'packages'])
+  writeFileSync(join(folder, 'requirements.txt'), 'gadget==1.2.4\n')
+  t.not(cachedPath(tool, cacheOf(shop)), found?.path, 'other packages are another program')
+  await t.throwsAsync(ask(), { message: /is version 1\.2\.4, not 1\.2\.3/ })
+})

@@ -74,6 +74,15 @@ export async function bringBack(migration: Migration, api: KubernetesApi): Promi
   return { broughtBack: orders.length }
 }
 
+/** In a cluster that was rebuilt from Git the claims have other volumes than those that were copied. */
+export function warnOfCopies({ journal, console }: Migration): void {
+  for (const { namespace, claim, copy, storageClass } of stillAway(journal)) {
+    console.warn(
+      `The data of ${namespace}/${claim} lies in the copy ${copy} (${storageClass}), folder data. It is not brought back.`,
+    )
+  }
+}
+
 async function ordersBack(
   { settings }: Migration,
   api: KubernetesApi,

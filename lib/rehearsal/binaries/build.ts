@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import pMap from 'p-map'
 import { OperatorError } from '../../migration/errors.ts'
@@ -27,6 +37,9 @@ export function cachedPath(tool: Tool, cache: string): string {
   if (tool.source.kind === 'go') {
     hash.update(JSON.stringify([tool.source.package, tool.source.ldflags]))
     for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(tool.source.folder, file)))
+  }
+  if (tool.source.kind === 'python') {
+    for (const file of ['requirements.txt', tool.name]) hash.update(readFileSync(join(tool.source.folder, file)))
   }
   return join(cache, `${tool.name}-${tool.version}-${hash.digest('hex').slice(0, 8)}`, tool.name)
 }
@@ -81,6 +94,11 @@ async function admit(tool: Tool, path: string, cache: string): Promise<void> {
   const target = cachedPath(tool, cache)
   chmodSync(path, 0o755)
   mkdirSync(dirname(target), { recursive: true })
+  // The program last: where it is, all that it needs is.
+  if (tool.source.kind === 'python') {
+    rmSync(join(dirname(target), packagesFolder), { recursive: true, force: true })
+    renameSync(join(dirname(path), packagesFolder), join(dirname(target), packagesFolder))
+  }
   renameSync(path, target)
 }
 
@@ -137,23 +155,33 @@ async function installWithPip(
 ): Promise<Map<Tool, string>> {
   const made = new Map<Tool, string>()
   for (const tool of job) {
-    if (tool.source.kind !== 'pip') continue
-    const wanted = `${tool.source.package}==${tool.source.version}`
-    const flags = ['--target', folder, '--no-deps', '--only-binary', ':all:', '--disable-pip-version-check', '--quiet']
-    await runTool('python3', ['-m', 'pip', 'install', ...flags, wanted], {
+    const { source } = tool
+    if (source.kind === 'go') continue
+    const wanted =
+      source.kind === 'pip'
+        ? { what: [`${source.package}==${source.version}`], target: folder }
+        : { what: ['--requirement', join(source.folder, 'requirements.txt')], target: join(folder, packagesFolder) }
+    const flags = ['--no-deps', '--only-binary', ':all:', '--disable-pip-version-check', '--quiet']
+    await runTool('python3', ['-m', 'pip', 'install', '--target', wanted.target, ...flags, ...wanted.what], {
       cwd: folder,
       environment: context.environment,
       signal: context.signal,
       onLine: () => undefined,
       onTick: () => tell('being installed from PyPI'),
-      onMissing: () => missingTask(tool, 'there is no python3 to install it with'),
-      onFailure: (said) => missingTask(tool, `pip could not install ${wanted}: ${said.at(-1) ?? 'it said nothing'}`),
+      onMissing: () => missing(tool, 'there is no python3 to install it with'),
+      onFailure: (said) => missing(tool, `pip could not install ${tool.version}: ${said.at(-1) ?? 'it said nothing'}`),
     })
-    made.set(tool, join(folder, 'bin', tool.name))
+    if (source.kind === 'python') {
+      copyFileSync(join(source.folder, tool.name), join(folder, tool.name))
+      chmodSync(join(folder, tool.name), 0o755)
+    }
+    made.set(tool, source.kind === 'python' ? join(folder, tool.name) : join(folder, 'bin', tool.name))
   }
   return made
 }
 
+/** Where the packages of a Python program lie, beside it. */
+const packagesFolder = 'packages'
 const partialPrefix = '.partial-'
 
 /** What interrupted builds left: partial folders of processes that are gone, and programs of sources of other days. */
@@ -170,7 +198,7 @@ function removeLeftOvers(cache: string): void {
 }
 
 const isGo = (tool: Tool | undefined) => tool?.source.kind === 'go'
-const moduleOf = (tool: Tool) => (tool.source.kind === 'go' ? tool.source.folder : tool.source.package)
+const moduleOf = ({ source }: Tool) => (source.kind === 'pip' ? source.package : source.folder)
 
 /** One job per module: its packages share most of what is compiled. The longest first, so that it is not alone at the end. */
 function jobsOf(tools: readonly Tool[]): Tool[][] {
@@ -189,10 +217,13 @@ function missingGo(job: readonly Tool[]): OperatorError {
   })
 }
 
-function missingTask(tool: Tool, because: string): OperatorError {
-  return new OperatorError(`go-task is not on PATH, and ${because}.`, {
-    means: 'The phases are run the way that a user runs them: as task migrate:NAME.',
-    next: `Install go-task (https://taskfile.dev/installation), or name one that you have: ${tool.setting}=/path/to/task`,
+function missing(tool: Tool, because: string): OperatorError {
+  const isTask = tool.name === 'task'
+  return new OperatorError(`${isTask ? 'go-task' : tool.name} is not on PATH, and ${because}.`, {
+    means: isTask
+      ? 'The phases are run the way that a user runs them: as task migrate:NAME.'
+      : 'The tests of copies in a bucket run against it.',
+    next: `${isTask ? 'Install go-task (https://taskfile.dev/installation)' : 'Install Python 3.10 or later with pip'}, or name one that you have: ${tool.setting}=/path/to/${tool.name}`,
   })
 }
 

@@ -14,6 +14,7 @@ export const binaryNames = [
   'practice-machine',
   'age',
   'task',
+  'moto_server',
 ] as const
 
 export type BinaryName = (typeof binaryNames)[number]
@@ -22,6 +23,8 @@ export type BinaryName = (typeof binaryNames)[number]
 export type Source =
   | { kind: 'go' /** folder of the pinned go.mod */; folder: string; package: string; ldflags: string[] }
   | { kind: 'pip'; package: string; version: string }
+  /** a folder with requirements.txt, all pinned, and the program that runs on them */
+  | { kind: 'python'; folder: string }
 
 /** One pinned program: where it may be named, how it tells its version, how it is made. */
 export interface Tool {
@@ -49,6 +52,7 @@ const kubernetes = {
 
 const etcd = { version: '3.6.4' } as const
 const task = { version: '3.54.0' } as const
+const moto = { version: '5.2.5' } as const
 const age = { version: '1.2.1' } as const
 
 /** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
@@ -72,6 +76,7 @@ export function catalogue(names: readonly BinaryName[] = binaryNames, root = pro
     'practice-machine': () => practiceMachineTool(join(root, 'lib/rehearsal/machine')),
     age: () => ageTool(join(pinned, 'age')),
     task: taskTool,
+    moto_server: () => motoTool(join(pinned, 'moto')),
   }
   return binaryNames.filter((name) => names.includes(name)).map((name) => tools[name]())
 }
@@ -197,6 +202,19 @@ function taskTool(): Tool {
     versionPattern: /^(?:Task version: )?v?(\d+\.\d+\.\d+)/m,
     accepts: isRecentTask,
     source: { kind: 'pip', package: 'go-task-bin', version: task.version },
+  }
+}
+
+/** A bucket on loopback for the tests. */
+function motoTool(folder: string): Tool {
+  return {
+    name: 'moto_server',
+    version: moto.version,
+    setting: 'MOTO_SERVER',
+    foreign: false,
+    versionArguments: ['--version'],
+    versionPattern: /^moto (\S+)/m,
+    source: { kind: 'python', folder },
   }
 }
 

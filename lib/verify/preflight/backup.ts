@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { access, constants, readFile, stat, statfs } from 'node:fs/promises'
-import { dirname, join, relative, sep } from 'node:path'
+import { access, constants, readFile } from 'node:fs/promises'
 import { Decrypter, Encrypter } from 'age-encryption'
+import { openCopyPlace } from '../../backup/copy.ts'
+import { estimateBackup, placeWarnings } from '../../backup/destination.ts'
+import { formatBytes, freeBytes, nearestExisting } from '../../backup/disk.ts'
+import { describeDanger, findDangers } from '../../backup/endangered.ts'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
 import { assertInMemory } from '../../migration/memory-folder.ts'
 import type { Finding } from '../check.ts'
@@ -39,56 +42,75 @@ const keysOpenWhatTheyClose: PreflightCheck = {
 }
 
 const backupFolderIsUsable: PreflightCheck = {
-  name: 'BACKUP_DIR can be written to and is safe from a clean',
+  name: 'BACKUP_DIR can be written to, and has room',
   run: async ({ settings }) => {
     const folder = await nearestExisting(settings.backupDir)
-    const inside = relative(join(settings.homelabDir, '.output'), settings.backupDir)
-    const finding = (evidence: string, severity: Finding['severity'], wayOut: string): Finding => ({
-      subject: settings.backupDir,
-      evidence,
-      severity,
-      wayOut,
-    })
     const writable = await access(folder, constants.W_OK).then(
       () => true,
       () => false,
     )
-    const { bavail, bsize } = await statfs(folder)
-    const free = bavail * bsize
+    const estimate = (await estimateBackup(settings, undefined)) ?? { bytes: roomBytes, basis: 'experience' }
+    const free = await freeBytes(folder)
+    const about = { subject: settings.backupDir }
     return [
-      ...(writable ? [] : [finding(`${folder} cannot be written to`, 'error', 'Set BACKUP_DIR to a folder of yours.')]),
-      ...(inside !== '..' && !inside.startsWith(`..${sep}`)
-        ? [
-            finding(
-              'it lies in .output, which `task clean` removes',
-              'warning',
-              'Set BACKUP_DIR to a folder outside, best on a NAS.',
-            ),
-          ]
-        : []),
-      ...(free >= roomBytes
+      ...(writable
         ? []
-        : [finding(`only ${Math.round(free / 1e6)} MB are free`, 'error', 'Make room: 2 GB are on the safe side.')]),
+        : [
+            {
+              ...about,
+              evidence: `${folder} cannot be written to`,
+              severity: 'error' as const,
+              wayOut: 'Set BACKUP_DIR to a folder of yours.',
+            },
+          ]),
+      ...(free === undefined || free >= estimate.bytes
+        ? []
+        : [
+            {
+              ...about,
+              evidence: `only ${formatBytes(free)} are free; by ${estimate.basis} a backup needs ${formatBytes(estimate.bytes)}`,
+              severity: free === 0 ? ('error' as const) : ('warning' as const),
+              wayOut: 'Make room there, or set BACKUP_DIR to another disk.',
+            },
+          ]),
     ]
   },
 }
 
+const nothingCleansThemAway: PreflightCheck = {
+  name: "No clean task of the homelab removes backups, the run's journal or the identity",
+  run: async ({ settings }) =>
+    (await findDangers(settings)).map((danger) => ({
+      subject: danger.things.map(({ variable }) => variable).join(', '),
+      evidence: describeDanger(danger),
+      severity: 'warning',
+      wayOut: 'Set it to a place outside, best on a NAS; or do not run that task until all is done.',
+    })),
+}
+
 const backupLeavesTheMachine: PreflightCheck = {
   name: 'BACKUP_DIR is not on the disk of this homelab alone',
+  run: async ({ settings }) =>
+    (await placeWarnings(settings)).map((evidence) => ({
+      subject: settings.backupDir,
+      evidence,
+      severity: 'warning',
+      wayOut: 'Set BACKUP_COPY_TO, or copy it to another machine (not the one that is replaced) before the shutdown.',
+    })),
+}
+
+const copyHasAPlace: PreflightCheck = {
+  name: 'BACKUP_COPY_TO can take a copy',
   run: async ({ settings }) => {
-    const [backup, homelab] = await Promise.all([
-      stat(await nearestExisting(settings.backupDir)),
-      stat(await nearestExisting(settings.homelabDir)),
-    ])
-    if (backup.dev !== homelab.dev) return []
-    return [
-      {
-        subject: settings.backupDir,
-        evidence: 'it is on the same disk as the configs that it saves',
-        severity: 'warning',
-        wayOut: 'Copy it to another machine (not the one that is replaced) before the shutdown.',
-      },
-    ]
+    const { backupCopyTo } = settings
+    if (backupCopyTo === undefined) return []
+    const warnings = await (await openCopyPlace(settings, backupCopyTo)).look()
+    return warnings.map((evidence) => ({
+      subject: backupCopyTo,
+      evidence,
+      severity: 'warning',
+      wayOut: 'Set BACKUP_COPY_TO to a place on another machine.',
+    }))
   },
 }
 
@@ -135,15 +157,12 @@ function keysDiffer(file: string): Finding {
   }
 }
 
-async function nearestExisting(path: string): Promise<string> {
-  const found = await stat(path).catch(() => null)
-  return found?.isDirectory() || dirname(path) === path ? path : nearestExisting(dirname(path))
-}
-
 /** Where the backup goes, and whether it can be opened again. */
 export const backupChecks: readonly PreflightCheck[] = [
   keysOpenWhatTheyClose,
   backupFolderIsUsable,
+  nothingCleansThemAway,
   backupLeavesTheMachine,
+  copyHasAPlace,
   memoryIsMemory,
 ]

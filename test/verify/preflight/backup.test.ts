@@ -67,9 +67,25 @@ test('a damaged identity is an error that does not repeat it', async (t) => {
   t.false(about?.evidence.includes('DAMAGED'))
 })
 
-test('a backup below .output is warned of, for a clean removes it', async (t) => {
-  const found = await findings(t, (folder) => ({ BACKUP_DIR: join(folder, '.output/backup') }))
-  t.true(found.some(({ evidence, severity }) => severity === 'warning' && evidence.includes('task clean')))
+test('a backup that a clean task of the homelab would remove is warned of, with the task and its line', async (t) => {
+  const found = await findings(t, (folder) => {
+    writeFileSync(join(folder, 'Taskfile.yml'), "version: '3'\ntasks:\n  clean:\n    - rm -rf .output\n")
+    return { BACKUP_DIR: join(folder, '.output/backup') }
+  })
+  const dangers = found.filter(({ name }) => name.startsWith('No clean task'))
+  t.deepEqual(
+    dangers.map(({ severity }) => severity),
+    ['warning'],
+  )
+  t.regex(dangers[0]?.evidence ?? '', /^task clean \(Taskfile\.yml:4\) removes BACKUP_DIR \(.*\): rm -rf \.output$/)
+})
+
+test('a second place that is not there is an error, one on the same disk a warning', async (t) => {
+  const about = async (more: (folder: string) => Record<string, string>) =>
+    (await findings(t, more)).filter(({ name }) => name === 'BACKUP_COPY_TO can take a copy')
+  t.like(await about(() => ({ BACKUP_COPY_TO: '/nowhere/nas' })), [{ severity: 'error' }])
+  t.like(await about((folder) => ({ BACKUP_COPY_TO: folder })), [{ severity: 'warning' }])
+  t.deepEqual(await about(() => ({})), [])
 })
 
 test('a backup folder that does not exist yet is fine if it can be made', async (t) => {
