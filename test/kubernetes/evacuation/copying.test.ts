@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { bringBack, evacuate } from '../../../lib/kubernetes/evacuation/evacuate.ts'
 import { evacuationLabel } from '../../../lib/kubernetes/evacuation/job.ts'
 import { removeCopies } from '../../../lib/kubernetes/evacuation/remove.ts'
@@ -15,7 +17,16 @@ import { writeWickedFiles } from './wicked-files.ts'
 const control = temporaryFolder('rsync-control')
 const server = '192.0.2.20'
 const wicked = ['data-0', 'data-1', 'data-2', 'data-3', 'data-4', 'data-5'].map((name) => `wicked/${name}`)
-const others = ['full/small', 'full/large', 'full/filling', 'busy/once', 'busy/always', 'fragile/data', 'fragile/whole']
+const others = [
+  'full/small',
+  'full/large',
+  'full/filling',
+  'busy/once',
+  'busy/always',
+  'fragile/data',
+  'fragile/whole',
+  'shown/data',
+]
 let homelab: SmallHomelab
 
 /** What rsync does, with what a test does before and after it, and a log of who runs when. */
@@ -226,3 +237,35 @@ fi
   t.is(pods.length, 3)
   t.is(differences(folder, join(copyOf('fragile/data'), 'data')), '')
 })
+
+test.serial('while a volume is copied, what rsync says of its progress is shown', async (t) => {
+  const port = await serveLogs(t)
+  const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }]
+  await homelab.api.mergePatch('/api/v1/nodes/talos00/status', {
+    status: { addresses, daemonEndpoints: { kubeletEndpoint: { Port: port } } },
+  })
+  writeFileSync(join(homelab.folder('shown/data'), 'data'), Buffer.alloc(3_000_000, 7))
+  writeFileSync(join(control, 'after'), 'sleep 3\n')
+  const { migration, lines } = migrationOf('shown')
+  await evacuate(migration, homelab.api)
+  t.true(
+    lines.some((line) => /shown\/data 3,000,000 100% \S+B\/s/.test(line)),
+    lines.join('\n'),
+  )
+})
+
+/** A kubelet's port for logs, where the API server fetches them. */
+async function serveLogs(t: ExecutionContext): Promise<number> {
+  const [key, cert] = [join(control, 'key'), join(control, 'cert')]
+  const subject = ['-subj', '/CN=talos00', '-keyout', key, '-out', cert]
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', ...subject], {
+    stdio: 'ignore',
+  })
+  const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, response) => {
+    const [, , namespace = '', pod = ''] = (request.url ?? '').split('?')[0]?.split('/') ?? []
+    response.end(homelab.pods.log(namespace, pod).trimEnd().split('\n').at(-1))
+  })
+  t.teardown(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
