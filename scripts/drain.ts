@@ -7,6 +7,8 @@ import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, verifyMachineIsDrained } from '../lib/kubernetes/drain.ts'
 import { drainFlags, drainOptions, nodesToDrain } from '../lib/kubernetes/drain-options.ts'
 import { lookAhead, refuseUntold } from '../lib/kubernetes/drain-outlook.ts'
+import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
+import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
 import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon } from '../lib/kubernetes/nodes.ts'
 import { findOperated, pauseAgain, pauseOperators } from '../lib/kubernetes/operators.ts'
@@ -37,6 +39,7 @@ export default await phase(
       showUnscaled(migration, await findUnscaled(api, settings))
       showOutlook(migration, expected)
       refuseUntold(expected)
+      await refuseUndecided(migration, api)
     })
 
     // GitOps first: it would bring back within a minute whatever is scaled down below.
@@ -56,6 +59,9 @@ export default await phase(
     )
 
     for (const node of nodes) await migration.step(`Cordon ${node}`, () => cordon(migration, api, node))
+    await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
+    await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+
     // A dry run has scaled nothing down, so it looks ahead as if it had.
     const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
     await migration.step('Scale down what its budget would keep here for ever', async () => {
