@@ -74,6 +74,7 @@ export const variables = {
   STATEFUL_NAMESPACES: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
+  EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -121,6 +122,8 @@ export interface Settings {
   readonly statefulNamespaces: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
+  /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
+  readonly deleteEmptyDirData: boolean
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -237,6 +240,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     statefulNamespaces: v.STATEFUL_NAMESPACES,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
+    deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
-import { showOutlook } from '../lib/kubernetes/drain.ts'
+import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
 import { showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { takeInventory } from '../lib/plan/inventory.ts'
@@ -10,7 +10,7 @@ import { planFromGit } from '../lib/recovery/plan.ts'
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
   const inventory = await migration.step('Look at the cluster', async () => {
-    const found = await takeInventory(api, migration.settings)
+    const found = await takeInventory(api, migration.settings, migration.clock.now())
     showPlan(migration, found)
     showStateful(migration, found.stateful)
     showOutlook(migration, found.outlook)

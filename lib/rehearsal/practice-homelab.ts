@@ -124,6 +124,7 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     STATEFUL_NAMESPACES: 'observability,monitoring',
     LOCAL_STORAGE_CLASSES: 'local-path',
     NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',
+    EMPTYDIR_DATA: 'delete',
     DRAIN_TIMEOUT: '180',
     SHUTDOWN_TIMEOUT: '120',
     MACHINE_TIMEOUT: '180',
