@@ -7,11 +7,17 @@ import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { drain, verifyMachineIsDrained } from '../lib/kubernetes/drain.ts'
 import { drainFlags, drainOptions, nodesToDrain } from '../lib/kubernetes/drain-options.ts'
 import { lookAhead, refuseUntold } from '../lib/kubernetes/drain-outlook.ts'
+import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
+import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
+import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
+import { findOperated, pauseAgain, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { quietWorkloads } from '../lib/kubernetes/quiet.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
 import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
+import { findStrangers, stopStrangers } from '../lib/kubernetes/strangers.ts'
+import { findUnscaled, showUnscaled } from '../lib/kubernetes/unscaled.ts'
 import { findStateful, type StatefulWorkload, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -30,26 +36,32 @@ export default await phase(
       const expected = await outlook(stateful)
       await rememberUnready(migration, api)
       showStateful(migration, stateful)
+      showUnscaled(migration, await findUnscaled(api, settings))
       showOutlook(migration, expected)
       refuseUntold(expected)
+      await refuseUndecided(migration, api)
     })
 
     // GitOps first: it would bring back within a minute whatever is scaled down below.
     await migration.step('Suspend Flux', () => suspendFlux(migration, api))
     await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
     await migration.step('Pause operators', async () => {
-      warnOfStrangers(migration, await findStateful(api, settings))
-      return pauseOperators(migration, api, await findOperated(api))
+      const deaf = await pauseOperators(migration, api, await findOperated(api))
+      return stopStrangers(migration, api, await findStrangers(api, await findStateful(api, settings), deaf))
     })
 
     await migration.step('Suspend CronJobs', async () =>
       suspendCronJobs(migration, api, await findCronJobs(api, settings)),
     )
+    await migration.step('Wait for Jobs', () => jobsAreDone(migration, api))
     await migration.step('Scale down stateful workloads', async () =>
-      scaleDown(migration, api, await findStateful(api, settings)),
+      quietWorkloads(migration, api, await findStateful(api, settings)),
     )
 
     for (const node of nodes) await migration.step(`Cordon ${node}`, () => cordon(migration, api, node))
+    await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
+    await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+
     // A dry run has scaled nothing down, so it looks ahead as if it had.
     const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
     await migration.step('Scale down what its budget would keep here for ever', async () => {
@@ -62,7 +74,10 @@ export default await phase(
       drain(migration, api, await outlook(scaledDown), options),
     )
     await migration.step('See that all stays quiet', () =>
-      staysQuiet(migration, api, () => scaleDownAgain(migration, api)),
+      staysQuiet(migration, api, async () => [
+        ...(await pauseAgain(migration, api)),
+        ...(await scaleDownAgain(migration, api)),
+      ]),
     )
     verifyMachineIsDrained(migration, nodes)
     api.close()

@@ -25,6 +25,10 @@ export interface NodeSelectorTerm {
   matchFields?: Requirement[]
 }
 
+export interface NodeSelector {
+  nodeSelectorTerms: NodeSelectorTerm[]
+}
+
 export interface PodAffinityTerm {
   labelSelector?: LabelSelector
   topologyKey: string
@@ -33,7 +37,7 @@ export interface PodAffinityTerm {
 }
 
 export interface Affinity {
-  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] } }
+  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector }
   podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
   podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
 }
@@ -60,6 +64,9 @@ export interface TopologySpreadConstraint {
 
 export interface Container {
   name: string
+  image?: string
+  command?: string[]
+  volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
   resources?: { requests?: Record<string, string> }
   restartPolicy?: string
 }
@@ -73,6 +80,7 @@ export interface PodSpec {
   containers?: Container[]
   initContainers?: Container[]
   overhead?: Record<string, string>
+  serviceAccountName?: string
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
 }
@@ -86,7 +94,7 @@ export interface Pod extends KubernetesObject {
       name: string
       ready: boolean
       restartCount: number
-      state?: Record<string, { reason?: string }>
+      state?: Record<string, { reason?: string; message?: string; exitCode?: number }>
     }[]
   }
 }
@@ -120,6 +128,18 @@ export interface Node extends KubernetesObject {
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
     allocatable?: Record<string, string>
+    volumesInUse?: string[]
+  }
+}
+
+export interface Job extends KubernetesObject {
+  spec: { suspend?: boolean; template: { spec: PodSpec } }
+  status?: {
+    active?: number
+    ready?: number
+    succeeded?: number
+    failed?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
 
@@ -163,7 +183,7 @@ export interface PersistentVolume extends KubernetesObject {
     volumeMode?: string
     accessModes?: string[]
     persistentVolumeReclaimPolicy?: string
-    nodeAffinity?: { required?: { nodeSelectorTerms: NodeSelectorTerm[] } }
+    nodeAffinity?: { required?: NodeSelector }
   }
   status?: { phase?: string }
 }

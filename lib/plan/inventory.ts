@@ -27,14 +27,22 @@ export interface Inventory {
   readonly nebula: boolean
 }
 
-/** Reads it all at once. */
-export async function takeInventory(api: KubernetesApi, settings: Settings, now: Date): Promise<Inventory> {
+/**
+ * Reads it all at once.
+ * @param evacuated claims whose data was copied off the machine in the run under way
+ */
+export async function takeInventory(
+  api: KubernetesApi,
+  settings: Settings,
+  now: Date,
+  evacuated: ReadonlySet<string>,
+): Promise<Inventory> {
   const stateful = await findStateful(api, settings)
   const [nodes, namespaces, objects, volumes, outlook, flux, applications, hosts, groups] = await Promise.all([
     listNodes(api),
     api.list('/api/v1/namespaces'),
     countObjects(api),
-    readVolumes(api, settings),
+    readVolumes(api, settings, evacuated),
     lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown: stateful, now }),
     servedFluxKinds(api).then((kinds) => readFlux(api, kinds)),
     servedArgoKinds(api).then((kinds) => readArgoCd(api, kinds)),

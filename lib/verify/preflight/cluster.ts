@@ -1,6 +1,8 @@
 import { drainOptions } from '../../kubernetes/drain-options.ts'
 import { lookAhead } from '../../kubernetes/drain-outlook.ts'
+import { acceptance, withoutWayOut } from '../../kubernetes/evacuation/loss.ts'
 import { fullName, type Node } from '../../kubernetes/kinds.ts'
+import { readVolumes } from '../../kubernetes/volumes.ts'
 import { findStateful } from '../../kubernetes/workloads.ts'
 import { sameAddress } from '../../network/addresses.ts'
 import type { Finding } from '../check.ts'
@@ -98,10 +100,25 @@ const nothingBlocksTheDrain: PreflightCheck = {
   },
 }
 
+const noDataIsLostUnasked: PreflightCheck = {
+  name: 'No volume is lost unasked',
+  run: async (context) => {
+    const { settings } = context
+    const volumes = await readVolumes(await context.api(), settings)
+    return withoutWayOut(volumes, settings.evacuateTo !== undefined).map((volume) => ({
+      subject: `PersistentVolumeClaim ${volume.claim}`,
+      evidence: `${volume.size} of class ${volume.storageClass || 'none'}, ${volume.fate === 'lost' ? `on the disk of ${settings.nodeName}` : 'a class that the settings do not know'}`,
+      severity: 'error' as const,
+      wayOut: `migrate:drain would refuse to go on. Copy it (EVACUATE_TO), or accept the loss: ${acceptance([volume], settings)}`,
+    }))
+  },
+}
+
 /** The cluster as it is tonight. */
 export const clusterStateChecks: readonly PreflightCheck[] = [
   nodeIsReady,
   addressIsTheNodes,
   clusterIsHealthy,
   nothingBlocksTheDrain,
+  noDataIsLostUnasked,
 ]
