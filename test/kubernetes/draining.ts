@@ -9,6 +9,7 @@ import { cordon } from '../../lib/kubernetes/nodes.ts'
 import { isReady, listPods } from '../../lib/kubernetes/pods.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import type { Flags } from '../../lib/migration/migration.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { until } from './bare-cluster.ts'
 import { testMigration } from './test-migration.ts'
 
@@ -186,7 +187,8 @@ export async function makeNode(api: KubernetesApi, name: string, labels: Record<
 
 function run(program: string, args: string[]): Promise<{ done: boolean; said: string } | null> {
   return new Promise((resolve) => {
-    execFile(program, args, (error, stdout, stderr) => {
+    const env = { ...process.env, KUBECACHEDIR: temporaryFolder('kubectl') }
+    execFile(program, args, { env }, (error, stdout, stderr) => {
       if ((error as NodeJS.ErrnoException | null)?.code === 'ENOENT') resolve(null)
       else resolve({ done: error === null, said: stdout + stderr })
     })
