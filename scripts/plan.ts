@@ -5,6 +5,7 @@ import { showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { takeInventory } from '../lib/plan/inventory.ts'
 import { showPlan } from '../lib/plan/show.ts'
+import { planFromGit } from '../lib/recovery/plan.ts'
 
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
@@ -15,6 +16,9 @@ export default await phase('plan', async (migration) => {
     showOutlook(migration, found.outlook)
     return { volumes: found.volumes.length, lost: found.volumes.filter((volume) => volume.fate === 'lost').length }
   })
+  if (migration.settings.recovery === 'gitops') {
+    await migration.step('Work out what Git does not hold', () => planFromGit(migration, api))
+  }
   api.close()
   if (inventory.lost > 0) {
     migration.console.warn(

@@ -4,7 +4,7 @@ import { type Console, createConsole } from '../lib/migration/console.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
-import { rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
+import { type RehearsalOptions, rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
@@ -18,14 +18,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 let console = createConsole({ json: args.includes('--json') })
 try {
-  const flags = parseFlags(args, { scenario: 'string', keep: 'boolean', 'by-hand': 'boolean' })
+  const flags = parseFlags(args, { scenario: 'string', recovery: 'string', keep: 'boolean', 'by-hand': 'boolean' })
   console = createConsole(flags)
   if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
   if (scenario !== 'A') throw notYet(scenario)
+  const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
-  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal })
-  else process.exitCode = await rehearse(console, flags.keep === true, passedOn)
+  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
+  else process.exitCode = await rehearse(console, { keep: flags.keep === true, recovery, flags: passedOn })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
@@ -33,21 +34,25 @@ try {
 // Work that was abandoned by an interruption must not keep the process.
 process.exit()
 
-async function rehearse(console: Console, keep: boolean, flags: string[]): Promise<number> {
+async function rehearse(console: Console, how: Pick<RehearsalOptions, 'keep' | 'recovery' | 'flags'>): Promise<number> {
   const began = Date.now()
-  const rehearsal = await rehearseScenarioA({ console, signal: stop.signal, keep, flags })
+  const rehearsal = await rehearseScenarioA({ console, signal: stop.signal, ...how })
   showRehearsal(rehearsal, console)
   const holds = rehearsal.proofs.every((proof) => proof.holds)
   const seconds = Math.round((Date.now() - began) / 1000)
   const outcome = holds ? 'All proofs hold.' : 'Not all proofs hold.'
   console.info('')
-  console.info(`Scenario A was rehearsed in ${seconds} s. ${outcome}`)
+  const way = how.recovery === 'gitops' ? ', rebuilt from Git,' : ''
+  console.info(`Scenario A${way} was rehearsed in ${seconds} s. ${outcome}`)
   return holds ? 0 : 1
 }
 
 function explain(console: Console): never {
-  console.info('npm run rehearse -- [--scenario A] [--keep] [--by-hand] [--json] [--quiet] [--verbose]')
+  console.info(
+    'npm run rehearse -- [--scenario A] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
+  )
   console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
+  console.info('--recovery gitops rebuilds it from Git and a backup, as if no snapshot could be had.')
   console.info(
     '--keep leaves its folder behind: backup, journal, logs of the machines. Nothing outside of it is changed.',
   )
@@ -55,6 +60,15 @@ function explain(console: Console): never {
     '--by-hand leaves the migrating to you: it says what to export, and swaps the hardware when you have shut down.',
   )
   process.exit(0)
+}
+
+function recoveryOf(value: string | boolean): RehearsalOptions['recovery'] {
+  if (value === 'snapshot' || value === 'gitops') return value
+  throw new OperatorError(`There is no recovery ${value}.`, {
+    means: 'Nothing was started. The new machine gets its state from a snapshot, or is rebuilt from Git.',
+    next: 'npm run rehearse -- --recovery gitops',
+    exitCode: 2,
+  })
 }
 
 function notYet(scenario: string): OperatorError {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { chooseBackup } from '../lib/backup/choose.ts'
-import { objectsInBackup } from '../lib/backup/objects.ts'
+import { assertSameCluster, objectsInBackup } from '../lib/backup/objects.ts'
 import { findLostSuspensions, rememberUnsettledIn } from '../lib/gitops/lost-suspensions.ts'
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
@@ -10,9 +10,11 @@ import { findLostQuiet } from '../lib/kubernetes/lost-quiet.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
 import { rememberUnreadyIn, stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { adoptChanges, showLostChanges } from '../lib/migration/adopt.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
+import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 
 export default await phase(
@@ -23,21 +25,21 @@ export default await phase(
     const api = await KubernetesApi.fromFile(kubeconfig)
 
     await migration.step('Wait for the API', () => apiIsUp(migration, api))
-    if (typeof fromBackup === 'string') {
-      await migration.step('Find in the backup what a drain has quieted', async () => {
-        const backup = await chooseBackup(migration, fromBackup || undefined)
-        const inBackup = await objectsInBackup(backup.folder)
-        const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
-        migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
-        showLostChanges(migration, lost)
-        adoptChanges(migration, lost)
-        await rememberUnsettledIn(migration, api, inBackup)
-        await rememberUnreadyIn(migration, inBackup)
-      })
-    }
     await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
-    await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
 
+    if (await isRebuilt(migration, api)) {
+      migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
+      // Git makes the workloads, so GitOps comes first.
+      await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+      await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+      await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+      return api.close()
+    }
+
+    if (typeof fromBackup === 'string') {
+      await migration.step('Find in the backup what a drain has quieted', () => findLost(migration, api, fromBackup))
+    }
+    await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
     // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
     await migration.step('Scale stateful workloads back', () =>
       scaleBack(migration, api, async (paths) => {
@@ -58,3 +60,17 @@ export default await phase(
   },
   { 'take-back': 'boolean', 'from-backup': 'optional string' },
 )
+
+/** Makes up for a lost journal; from then on all is as if it had never been lost. */
+async function findLost(migration: Migration, api: KubernetesApi, named: string): Promise<void> {
+  const backup = await chooseBackup(migration, named || undefined)
+  await assertSameCluster(api, backup)
+  const inBackup = await objectsInBackup(backup.folder)
+  const { nodeName } = migration.settings
+  const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
+  migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
+  showLostChanges(migration, lost)
+  adoptChanges(migration, lost)
+  await rememberUnsettledIn(migration, api, inBackup)
+  await rememberUnreadyIn(migration, inBackup)
+}

@@ -7,6 +7,7 @@ import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
+import { checkRebuild } from '../lib/recovery/from-git.ts'
 import {
   checkBeforeShutdown,
   rememberOldMachine,
@@ -15,6 +16,7 @@ import {
   type VerifiedSnapshot,
 } from '../lib/talos/old-machine.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
+import { unlessRebuilding } from '../lib/talos/without-snapshot.ts'
 
 export default await phase('shutdown', async (migration) => {
   const { settings } = migration
@@ -25,14 +27,20 @@ export default await phase('shutdown', async (migration) => {
 
   await migration.step('Check what must hold before it is off', () => checkBeforeShutdown(migration, talosctl, address))
 
+  if (settings.recovery === 'gitops') {
+    await migration.step('Check what the cluster is rebuilt from', () => checkRebuild(migration))
+  }
+
   const keys = await keysFor(migration, backupFolder(migration))
   await migration.step('Take the final etcd snapshot', () =>
-    withMemoryFolder(settings, (memory) =>
-      takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
-        const { folder } = await writeFinalSet(settings, keys, finalSetOf(migration, snapshot))
-        await readFinalSetBack(migration, folder, memory)
-        return { folder }
-      }),
+    unlessRebuilding(migration, () =>
+      withMemoryFolder(settings, (memory) =>
+        takeFinalSnapshot(migration, talosctl, address, memory, async (snapshot) => {
+          const { folder } = await writeFinalSet(settings, keys, finalSetOf(migration, snapshot))
+          await readFinalSetBack(migration, folder, memory)
+          return { folder }
+        }),
+      ),
     ),
   )
 

@@ -21,11 +21,11 @@ export default await phase('verify', async (migration) => {
   else
     migration.console.warn('This run has no baseline: all that is broken counts as new. task migrate:backup takes one.')
 
-  if (isQuieted(migration)) {
+  await apiIsUp(migration, api)
+  if (await isQuieted(migration, api)) {
     migration.console.warn('The drain is not taken back: what it quieted counts as broken. First: task migrate:resume')
   }
 
-  await apiIsUp(migration, api)
   const before = stored ?? (await takeBaseline(api))
   const result = await converge(migration, api, before, async () => [
     ...(await etcdFindings(talosctl, target)),

@@ -46,7 +46,7 @@ export async function restoreObjects(
   const needs = await findNeeds(source)
   const context = contextOf(migration, api, source, needs, conflict)
   if (conflict === 'fail') await refuseDifferences(context, source)
-  const restoration = new Restoration(context, source)
+  const restoration = new Restoration(context, api, source)
   for (const entry of needs.resources.filter((one) => !comesLast(one))) await restoration.restore(entry)
   await restoration.restoreWhatWaited()
   for (const entry of needs.resources.filter(comesLast)) await restoration.restore(entry)
@@ -61,17 +61,17 @@ function contextOf(
   needs: Needs,
   conflict: Conflict,
 ): Context {
-  const places = new Places(api)
+  const writer = new Writer(migration, api)
+  const places = new Places(writer.read)
   const { ageRecipients } = migration.settings
   // Where a passphrase opens the backup, it opens what is kept of a restore from it.
   const recipients = ageRecipients.includes('passphrase') ? manifest.recipients : ageRecipients
   return {
     migration,
-    api,
     needs,
     places,
-    owners: new OwnerLookup(api, places),
-    writer: new Writer(migration, api),
+    owners: new OwnerLookup(writer.read, places),
+    writer,
     tally: new Tally(migration.console),
     keeper: conflict === 'update' ? keeperIn(migration.runFolder, recipients) : undefined,
     withoutOwner: new Set(),
@@ -82,10 +82,12 @@ function contextOf(
 class Restoration {
   readonly #context: Context
   readonly #source: BackedUpObjects
+  readonly #api: KubernetesApi
   readonly #showProgress: () => void
   #waiting = new Map<ResourceEntry, Set<string>>()
 
-  constructor(context: Context, source: BackedUpObjects) {
+  constructor(context: Context, api: KubernetesApi, source: BackedUpObjects) {
+    this.#api = api
     this.#context = context
     this.#source = source
     const { clock, console } = context.migration
@@ -97,8 +99,8 @@ class Restoration {
   async restore(entry: ResourceEntry): Promise<void> {
     await this.#go(entry, (key) => this.#isToRestore(key), false)
     if (resourceName(entry) !== 'customresourcedefinitions.apiextensions.k8s.io') return
-    const { migration, api, needs, places } = this.#context
-    await definitionsAreServed(migration, api, this.#source, needs)
+    const { migration, needs, places } = this.#context
+    await definitionsAreServed(migration, this.#api, this.#source, needs)
     places.forget()
   }
 

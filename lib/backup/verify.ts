@@ -32,9 +32,13 @@ const newline = 0x0a
 export async function verifyBackup(folder: string, decryption?: Decryption): Promise<Verification> {
   const manifest = await readManifest(folder)
   if (decryption) assertRecipient(decryption, manifest.recipients, folder)
-  const counts = await pMap(manifest.files, (file) => verifyFile(folder, manifest, file, decryption), {
-    concurrency: atOnce,
-  })
+  const counts = await pMap(
+    manifest.files,
+    (file) => verifyFile(folder, manifest, file, decryption).catch(readError(file)),
+    {
+      concurrency: atOnce,
+    },
+  )
   const known = new Set([manifestFile, sumsFile, codeFile, ...manifest.files.map(({ path }) => path)])
   const strangers = (await filesIn(folder)).filter((path) => !known.has(path))
   return {
@@ -94,6 +98,14 @@ async function verifyFile(folder: string, manifest: Manifest, file: FileEntry, d
     return contentProblem(manifest, file, { lines, bytes: plain.bytes(), sha256: plain.sha256() })
   } catch (error) {
     return await whyUnreadable(folder, file, error)
+  }
+}
+
+/** A disk that cannot give back what it took is told as what it is: with the file, beside all that else is wrong. */
+function readError({ path }: FileEntry) {
+  return (error: NodeJS.ErrnoException): string => {
+    if (error.code === undefined) throw error
+    return `${path} cannot be read back: ${messageOf(error)}`
   }
 }
 

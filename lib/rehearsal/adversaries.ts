@@ -7,10 +7,11 @@ import { messageOf } from '../migration/errors.ts'
 import { driftOf } from './adversaries/drift.ts'
 import { hasMandate, leavesSyncPolicy } from './adversaries/mandate.ts'
 import { type Collection, Mirror } from './adversaries/mirror.ts'
-import { argoReport, fluxReport, type Report, type Situation } from './adversaries/reports.ts'
+import { argoReport, firstReport, fluxReport, type Report, type Situation } from './adversaries/reports.ts'
 import { type Homelab, readHomelab } from './homelab/fixtures.ts'
 import { fieldManagerOf, type Owner, ownerOf } from './homelab/ownership.ts'
 import { nameOf } from './homelab/resources.ts'
+import { withPlainValues } from './homelab/secrets.ts'
 
 /** Something that a controller did to the cluster. */
 export interface AdversaryAction {
@@ -26,6 +27,8 @@ export interface AdversaryAction {
 export interface AdversaryOptions {
   onAction?: (action: AdversaryAction) => void
   nodeName?: string
+  /** what stands in the values of all Secrets, as populate() was told it */
+  canary?: string
   clock?: Clock
 }
 
@@ -37,7 +40,8 @@ export interface Adversaries {
   stop(): Promise<void>
 }
 
-const followed = [
+/** What is compared with Git; of all other kinds only the absence is put right. */
+const compared = [
   ...['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'ConfigMap', 'HorizontalPodAutoscaler'],
   ...['Kustomization', 'HelmRelease', 'GitRepository', 'HelmRepository'],
   ...['Application', 'ApplicationSet', 'Prometheus', 'Alertmanager', 'ExternalSecret', 'IngressRoute'],
@@ -95,7 +99,7 @@ class Game {
     const homelab = await readHomelab(this.#options)
     const { signal } = this.#stopped
     const following = this.#mirror.follow(collectionsOf(homelab), signal)
-    const wanted = homelab.objects.filter((object) => ownerOf(object) && followed.includes(object.kind ?? ''))
+    const wanted = homelab.objects.filter((object) => ownerOf(object))
     while (!signal.aborted) {
       if (!this.#isStale) {
         await new Promise<void>((resolve) => {
@@ -111,7 +115,7 @@ class Game {
 
   /** Looks at everything once. Owners come before what they own, so that a child that was un-suspended acts in the next pass. */
   async #pass(homelab: Homelab, wanted: KubernetesObject[]): Promise<void> {
-    if (followed.every((kind) => this.#mirror.knows(kind))) this.#isReady()
+    if (compared.every((kind) => this.#mirror.knows(kind))) this.#isReady()
     const drifted = wanted.flatMap((object) => {
       const detail = this.#driftToPutBack(object)
       return detail === undefined ? [] : [{ object, detail }]
@@ -126,9 +130,13 @@ class Game {
     if (!owner || !this.#knows(object.kind) || !this.#knows(owner.kind)) return undefined
     const live = this.#live(object)
     if (live?.metadata.annotations?.['kustomize.toolkit.fluxcd.io/reconcile'] === 'disabled') return undefined
-    const drift = driftOf(this.#asOwnerSeesIt(object, owner), live)
+    const drift = this.#drift(this.#asOwnerSeesIt(object, owner), live)
     if (drift === undefined || !hasMandate(owner, (name) => this.#mirror.get(name))) return undefined
     return drift
+  }
+
+  #drift(wanted: KubernetesObject, live: KubernetesObject | undefined): string | undefined {
+    return live && !compared.includes(wanted.kind ?? '') ? undefined : driftOf(wanted, live)
   }
 
   /** An ApplicationSet writes whole specs, so a field that is only there is a difference to it. */
@@ -146,13 +154,23 @@ class Game {
 
   async #putBack(homelab: Homelab, object: KubernetesObject, detail: string): Promise<void> {
     const owner = ownerOf(object)
-    const { ownerReferences: _, ...metadata } = object.metadata
     await this.#write({ object, did: 'put back', detail, by: owner }, async (api) => {
       const path = homelab.types.path(object)
       const live = this.#live(object)
       if (owner?.kind === 'ApplicationSet' && live) return api.replace(path, { ...live, spec: object.spec })
-      return api.apply(path, { ...object, metadata }, fieldManagerOf(owner))
+      const wanted = this.#owned(object)
+      return api.apply(path, live ? wanted : asInGit(wanted, this.#options.canary), fieldManagerOf(owner))
     })
+  }
+
+  /** With the ids of its owners as they are now. */
+  #owned(object: KubernetesObject): KubernetesObject {
+    const { ownerReferences, ...metadata } = object.metadata
+    const references = (ownerReferences ?? []).flatMap((reference) => {
+      const owner = this.#mirror.get(nameOf({ kind: reference.kind, metadata: { ...metadata, name: reference.name } }))
+      return owner?.metadata.uid === undefined ? [] : [{ ...reference, uid: owner.metadata.uid }]
+    })
+    return { ...object, metadata: references.length === 0 ? metadata : { ...metadata, ownerReferences: references } }
   }
 
   #reports(homelab: Homelab, wanted: KubernetesObject[]): { object: KubernetesObject; report: Report }[] {
@@ -162,7 +180,7 @@ class Game {
       types: homelab.types,
       wanted,
       nameOf,
-      driftOf: (object) => (this.#knows(object.kind) ? driftOf(object, this.#live(object)) : undefined),
+      driftOf: (object) => (this.#knows(object.kind) ? this.#drift(object, this.#live(object)) : undefined),
     }
     return wanted.flatMap((object) => {
       const live = this.#live(object)
@@ -205,7 +223,18 @@ class Game {
 
 function reportFor(live: KubernetesObject, situation: Situation): Report | undefined {
   if (live.kind === 'Application') return argoReport(live, situation)
-  return fluxKinds.includes(live.kind ?? '') ? fluxReport(live, situation) : undefined
+  return fluxKinds.includes(live.kind ?? '') ? fluxReport(live, situation) : firstReport(live, situation)
+}
+
+/**
+ * What is made of Git when it is not there: a claim in Git names no volume, so that one without its old volume waits for a new, empty
+ * one; and nothing has a switch that Git does not name.
+ */
+function asInGit(object: KubernetesObject, canary: string | undefined): KubernetesObject {
+  const { volumeName, suspend, ...spec } = (object.spec ?? {}) as { volumeName?: string; suspend?: boolean }
+  if (object.kind === 'PersistentVolumeClaim') return { ...object, spec }
+  if (fluxKinds.includes(object.kind ?? '')) return { ...object, spec: suspend ? { ...spec, suspend } : spec }
+  return withPlainValues(object, canary)
 }
 
 /** Flux writes `suspend: false` where Git says nothing: that is how a parent un-suspends its children. */
@@ -214,11 +243,18 @@ function withSwitches(object: KubernetesObject): KubernetesObject {
   return { ...object, spec: { suspend: false, ...(object.spec as Record<string, unknown>) } }
 }
 
+/** All kinds that anything is owned of. */
 function collectionsOf({ objects, types }: Homelab): Collection[] {
-  return followed.map((kind) => {
-    const { apiVersion = '' } = objects.find((object) => object.kind === kind) ?? {}
-    return { apiVersion, kind, path: types.collection({ apiVersion, kind }) }
-  })
+  const kinds = new Map(
+    objects.filter((object) => ownerOf(object)).map(({ kind = '', apiVersion = '' }) => [kind, apiVersion]),
+  )
+  return [...kinds].map(([kind, apiVersion]) => ({
+    apiVersion,
+    kind,
+    path: types.collection({ apiVersion, kind }),
+    // A cable that was pulled says nothing: this is how long nobody notices.
+    watchSeconds: compared.includes(kind) ? 10 : 30,
+  }))
 }
 
 async function main(kubeconfigPath: string | undefined): Promise<void> {

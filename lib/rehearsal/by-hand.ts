@@ -10,6 +10,7 @@ export interface PractiseOptions {
   console: Console
   /** Aborted: the cluster is taken away. */
   signal: AbortSignal
+  recovery: 'snapshot' | 'gitops'
 }
 
 /**
@@ -17,7 +18,7 @@ export interface PractiseOptions {
  * proven the old machine off, and takes everything away when the signal aborts.
  * @throws OperatorError when the cluster does not come up
  */
-export async function practiseByHand({ console, signal }: PractiseOptions): Promise<void> {
+export async function practiseByHand({ console, signal, recovery }: PractiseOptions): Promise<void> {
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
   const cluster = await PracticeCluster.create({ binaries, step, keep: false, signal })
@@ -25,7 +26,7 @@ export async function practiseByHand({ console, signal }: PractiseOptions): Prom
     await cluster.start()
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
-      tell(cluster, console)
+      tell(cluster, console, recovery)
       const replacement = await swapWhenAsked(cluster, { signal })
       if (replacement)
         console.info(`The hardware was swapped: ${replacement.hardware.name} is on at ${cluster.address}.`)
@@ -38,13 +39,14 @@ export async function practiseByHand({ console, signal }: PractiseOptions): Prom
   }
 }
 
-function tell(cluster: PracticeCluster, console: Console): void {
+function tell(cluster: PracticeCluster, console: Console, recovery: PractiseOptions['recovery']): void {
   const { homelab, binaries, address } = cluster
   const { CLUSTER, ENV_DIR } = cluster.environment
   console.info('')
   console.info(`The practice cluster runs at ${address}. In another terminal, in the folder of talos-migrate:`)
   console.info('')
   console.info(`  export CLUSTER=${CLUSTER} ENV_DIR=${ENV_DIR} PATH="$PATH:${dirname(binaries.task)}"`)
+  if (recovery === 'gitops') console.info('  export RECOVERY=gitops')
   console.info('  task migrate:plan migrate:preflight')
   console.info('  task migrate:backup migrate:drain migrate:shutdown    (the hardware is swapped when it is off)')
   console.info('  task migrate:provision migrate:resume migrate:verify')

@@ -52,7 +52,9 @@ export async function populate(api: KubernetesApi, options: PopulateOptions): Pr
   await cluster.apply(parts.owned)
   await cluster.writeStatuses()
   await cluster.wait('workloads are ready', unreadyWorkloads)
-  for (const { object, patch } of homelab.handEdits) await api.mergePatch(homelab.types.path(object), patch)
+  for (const { object, patch } of homelab.handEdits) {
+    await api.mergePatch(homelab.types.path(object), patch, { fieldManager: 'kubectl-edit' })
+  }
 }
 
 function inOrder({ objects, types }: Homelab) {

@@ -32,6 +32,28 @@ export const mayDiffer: readonly MayDiffer[] = [
   { group: '', resource: 'componentstatuses', what: 'object', reason: 'computed when asked for, stored nowhere' },
 ]
 
+/** What more may differ in a cluster that was rebuilt from Git, whose etcd is another one. */
+export const rebuiltMayDiffer: readonly MayDiffer[] = [
+  {
+    group: 'apps',
+    resource: 'replicasets',
+    what: 'object',
+    reason: 'made anew by their Deployments; older ones are history',
+  },
+  {
+    group: 'apps',
+    resource: 'controllerrevisions',
+    what: 'object',
+    reason: 'the history of rollouts, which begins anew',
+  },
+  {
+    group: 'networking.k8s.io',
+    resource: 'ipaddresses',
+    what: 'object',
+    reason: 'follow the cluster IPs, which are given out anew',
+  },
+]
+
 /** How one resource is excused, if at all. */
 export function excuse(group: string, resource: string): MayDiffer | undefined {
   return mayDiffer.find((one) => one.group === group && one.resource === resource)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { excuse, mayDiffer } from './may-differ.ts'
+import { excuse, mayDiffer, rebuiltMayDiffer } from './may-differ.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { keyOf, type ObjectTruth, type Truth } from './truth.ts'
@@ -50,7 +50,8 @@ function contentProof(before: Truth, after: Truth): Proof {
   )
 }
 
-function secretsProof(before: Truth, after: Truth): Proof {
+/** Whatever the way, and whoever wrote them: what is in a Secret is what was in it. */
+export function secretsProof(before: Truth, after: Truth): Proof {
   const owed = [...before.values()].filter(isSecret)
   const against = owed.flatMap((old) => {
     const now = after.get(keyOf(old))
@@ -113,23 +114,26 @@ export async function etcdProof(cluster: Pick<PracticeCluster, 'talosctlOnNode'>
 }
 
 /** The lines that say what was not compared, and how much of it there was. */
-export function excusedLines(before: Truth): string[] {
-  const everywhere = 'status, and metadata other than the UID, of every object: written anew by its controllers'
-  const lines = mayDiffer.flatMap(({ group, resource, what, reason }) => {
+export function excusedLines(before: Truth, recovery: 'snapshot' | 'gitops' = 'snapshot'): string[] {
+  const isRebuilt = recovery === 'gitops'
+  const everywhere = isRebuilt
+    ? ['status and metadata of every object; cluster IPs, node ports, and the UIDs of claims: given out anew']
+    : ['status, and metadata other than the UID, of every object: written anew by its controllers']
+  const lines = [...mayDiffer, ...(isRebuilt ? rebuiltMayDiffer : [])].flatMap(({ group, resource, what, reason }) => {
     const count = [...before.values()].filter((one) => one.group === group && one.resource === resource).length
     const name = group === '' ? resource : `${resource}.${group}`
     return count === 0 ? [] : [`${name} (${count}, ${what === 'object' ? 'not compared' : 'UID only'}): ${reason}`]
   })
-  return [...lines, everywhere]
+  return [...lines, ...everywhere]
 }
 
-function proof(claim: string, evidence: string, against: string[]): Proof {
+export function proof(claim: string, evidence: string, against: string[]): Proof {
   return { claim, holds: against.length === 0, evidence, against }
 }
 
 /** Whether an object has to be the same one afterwards. */
-const owes = (one: ObjectTruth) => excuse(one.group, one.resource)?.what !== 'object'
-const isSecret = (one: ObjectTruth) => one.group === '' && one.resource === 'secrets'
+export const owes = (one: ObjectTruth) => excuse(one.group, one.resource)?.what !== 'object'
+export const isSecret = (one: ObjectTruth) => one.group === '' && one.resource === 'secrets'
 
 /** A table of talosctl: columns begin where their titles do. */
 export function table(text: string): Record<string, string>[] {

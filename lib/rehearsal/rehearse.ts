@@ -12,6 +12,7 @@ import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
+import { compareRebuilt, convergedProof, readAnnounced } from './rebuilt.ts'
 import { runTask } from './run-task.ts'
 import { readTruth, type Truth } from './truth.ts'
 
@@ -19,6 +20,8 @@ export interface RehearsalOptions {
   console: Console
   signal: AbortSignal
   keep: boolean
+  /** What RECOVERY says: the state from a snapshot, or rebuilt from Git. */
+  recovery: 'snapshot' | 'gitops'
   /** Flags for the scripts that are rehearsed, such as --json. */
   flags: readonly string[]
 }
@@ -35,6 +38,7 @@ export interface Rehearsal {
   proofs: Proof[]
   downtime: Downtime
   before: Truth
+  recovery: RehearsalOptions['recovery']
   /** Folders of local-path volumes that stayed behind on the old machine's disk. */
   leftBehind: string[]
 }
@@ -63,10 +67,12 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
   const availability = await watchAvailability(readFileSync(cluster.homelab.kubeconfig, 'utf8'))
   try {
-    const { exitCode, replacement } = await migrate(cluster, options)
+    const { exitCode, replacement } = await planAndMigrate(cluster, options)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
     const proofs = await step('Prove what became of it', async () => [
-      ...compareTruths(before, await truthOf(cluster)),
+      ...(options.recovery === 'gitops'
+        ? await proveRebuilt(cluster, before)
+        : compareTruths(before, await truthOf(cluster))),
       offProof(cluster.old),
       await etcdProof(cluster),
     ])
@@ -76,30 +82,51 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       provenOff: provenOffAt(journalOf(cluster)),
     })
     const leftBehind = volumesLeftBehind(cluster.old, replacement)
-    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, leftBehind }
+    const { recovery } = options
+    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, leftBehind }
   } finally {
     availability.stop()
     await adversaries.stop()
   }
 }
 
+/** As migrate(), with the plan before it: it writes down what is restored, and announces what is lost. */
+async function planAndMigrate(cluster: PracticeCluster, options: RehearsalOptions): ReturnType<typeof migrate> {
+  if (options.recovery === 'gitops') {
+    const exitCode = await taskOf(cluster, ['migrate:plan', 'RECOVERY=gitops'], options)
+    if (exitCode !== 0) return { exitCode, replacement: null }
+  }
+  return migrate(cluster, options)
+}
+
+async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Proof[]> {
+  const { outputDir } = cluster.homelab
+  const announced = readAnnounced(join(outputDir, 'restore-list.txt'), join(outputDir, 'losses.txt'))
+  const api = await cluster.api()
+  try {
+    return [...compareRebuilt(before, await readTruth(api), announced), await convergedProof(api)]
+  } finally {
+    api.close()
+  }
+}
+
 async function migrate(
   cluster: PracticeCluster,
-  { flags, signal }: RehearsalOptions,
+  options: RehearsalOptions,
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
-  const swap = swapWhenAsked(cluster, { signal: AbortSignal.any([signal, ended.signal]) })
+  const swap = swapWhenAsked(cluster, { signal: AbortSignal.any([options.signal, ended.signal]) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
-  const dashes = flags.length > 0 ? ['--', ...flags] : []
-  const exitCode = await runTask(['migrate:run', 'SCENARIO=A', ...dashes], {
-    task: cluster.binaries.task,
-    environment: cluster.environment,
-    output: 'inherit',
-    signal,
-  })
+  const exitCode = await taskOf(cluster, ['migrate:run', 'SCENARIO=A', `RECOVERY=${options.recovery}`], options)
   ended.abort()
   return { exitCode, replacement: await swap }
+}
+
+function taskOf(cluster: PracticeCluster, args: string[], { flags, signal }: RehearsalOptions): Promise<number> {
+  const dashes = flags.length > 0 ? ['--', ...flags] : []
+  const run = { task: cluster.binaries.task, environment: cluster.environment, output: 'inherit', signal } as const
+  return runTask([...args, ...dashes], run)
 }
 
 /** What no snapshot of etcd can move: the data of local-path volumes. Only the names of their folders, for those are what differs. */
@@ -176,13 +203,13 @@ function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }:
 
 /** Shows what the rehearsal came to: phases, proofs, what was left out of them, downtime. */
 export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
-  const { phases, proofs, downtime, before, leftBehind } = rehearsal
+  const { phases, proofs, downtime, before, recovery, leftBehind } = rehearsal
   const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
   console.table('Phases', ['phase', 'duration', 'result'], rows)
   showProofs(proofs, console)
   console.info('')
   console.info('What may differ between the two clusters:')
-  for (const line of excusedLines(before)) console.info(`  ${line}`)
+  for (const line of excusedLines(before, recovery)) console.info(`  ${line}`)
   const volumes = `${leftBehind.length} local-path volumes`
   console.warn(`Left on the old machine's disk, as migrate:plan says beforehand: the data of ${volumes}.`)
   showDowntime(downtime, console)

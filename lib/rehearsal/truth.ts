@@ -11,6 +11,8 @@ export interface ObjectTruth {
   uid: string
   /** SHA-256 of everything but metadata and status. */
   content: string
+  /** SHA-256 of the same, less what another cluster gives out anew: UIDs, cluster IPs, node ports. */
+  substance: string
   /** What an operator recognises, of the few fields that a migration turns off and on again. */
   switches: Record<string, string>
 }
@@ -70,9 +72,31 @@ export function truthOf(group: string, resource: string, object: KubernetesObjec
     namespace: metadata.namespace ?? '',
     name: metadata.name,
     uid: metadata.uid ?? '',
-    content: createHash('sha256').update(canonical(content)).digest('hex'),
+    content: hashOf(content),
+    substance: hashOf(withoutGivenOut(group, resource, content)),
     switches: switchesOf(group, resource, object),
   }
+}
+
+function hashOf(content: unknown): string {
+  return createHash('sha256').update(canonical(content)).digest('hex')
+}
+
+/** The fields that hold what one cluster has given out, and another one cannot give out the same. */
+const givenOut: Record<string, readonly string[]> = {
+  '/services': ['clusterIP', 'clusterIPs', 'healthCheckNodePort', 'nodePort'],
+  '/persistentvolumes': ['uid', 'resourceVersion'],
+  'batch/jobs': ['selector', 'controller-uid', 'batch.kubernetes.io/controller-uid', 'uid'],
+}
+
+function withoutGivenOut(group: string, resource: string, content: unknown): unknown {
+  const fields = new Set(givenOut[`${group}/${resource}`])
+  if (fields.size === 0) return content
+  const dropped = (_key: string, part: unknown): unknown =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).filter(([name, value]) => !fields.has(name) || value === 'None'))
+      : part
+  return JSON.parse(JSON.stringify(content, dropped))
 }
 
 async function listable(api: KubernetesApi): Promise<Listable[]> {
@@ -107,10 +131,11 @@ const switchable = z.object({
       suspend: z.boolean().optional(),
       unschedulable: z.boolean().optional(),
       syncPolicy: z.unknown(),
+      volumeName: z.string().optional(),
     })
     .partial()
     .optional(),
-  status: z.object({ readyReplicas: z.number().optional() }).loose().optional(),
+  status: z.object({ readyReplicas: z.number().optional(), phase: z.string().optional() }).loose().optional(),
 })
 
 const scaled = new Set(['deployments', 'statefulsets', 'replicasets'])
@@ -125,6 +150,9 @@ function switchesOf(group: string, resource: string, object: KubernetesObject): 
   if (group.endsWith('fluxcd.io') || resource === 'cronjobs') switches.suspended = String(spec.suspend ?? false)
   if (group === 'argoproj.io' && resource === 'applications') switches.syncPolicy = canonical(spec.syncPolicy ?? null)
   if (group === '' && resource === 'nodes') switches.cordoned = String(spec.unschedulable ?? false)
+  if (group === '' && resource === 'persistentvolumeclaims') {
+    switches.volume = `${spec.volumeName ?? 'none'}, ${status?.phase ?? 'no phase'}`
+  }
   return switches
 }
 

@@ -4,8 +4,8 @@ import { etcdService } from './etcd.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 import { patiently, TalosctlError } from './talosctl-error.ts'
 
-/** recovered: asked for now. had-data: etcd has been bootstrapped there before, by whom must be proven afterwards. */
-export type BootstrapOutcome = 'recovered' | 'had-data'
+/** bootstrapped: asked for now. had-data: etcd has been bootstrapped there before, by whom must be proven afterwards. */
+export type BootstrapOutcome = 'bootstrapped' | 'had-data'
 
 /**
  * Has etcd recovered from a snapshot on a machine whose etcd is empty, as soon as the machine takes the order. Never given
@@ -20,8 +20,28 @@ export function bootstrapFrom(
   snapshot: string,
   timeoutSeconds: number,
 ): Condition<BootstrapOutcome> {
+  const args = ['bootstrap', `--recover-from=${snapshot}`]
+  return bootstrapAccepted(talosctl, target, args, 'recover etcd', timeoutSeconds)
+}
+
+/** As bootstrapFrom, with an etcd that begins empty. */
+export function bootstrapEmpty(
+  talosctl: Talosctl,
+  target: Target,
+  timeoutSeconds: number,
+): Condition<BootstrapOutcome> {
+  return bootstrapAccepted(talosctl, target, ['bootstrap'], 'begin a new etcd', timeoutSeconds)
+}
+
+function bootstrapAccepted(
+  talosctl: Talosctl,
+  target: Target,
+  args: string[],
+  order: string,
+  timeoutSeconds: number,
+): Condition<BootstrapOutcome> {
   return {
-    name: `${target.address} accepts the order to recover etcd`,
+    name: `${target.address} accepts the order to ${order}`,
     timeoutSeconds,
     everyMs: 1000,
     hint: `The machine may be waiting for its clock: talosctl --nodes ${target.address} get timestatus`,
@@ -31,8 +51,8 @@ export function bootstrapFrom(
         const { running } = await etcdService(talosctl, target)
         if (running) return { met: true, value: 'had-data' as const }
         try {
-          await talosctl.run(target, ['bootstrap', `--recover-from=${snapshot}`], { deadline: 300 })
-          return { met: true, value: 'recovered' as const }
+          await talosctl.run(target, args, { deadline: 300 })
+          return { met: true, value: 'bootstrapped' as const }
         } catch (error) {
           if (error instanceof TalosctlError && error.reason === 'already-exists')
             return { met: true, value: 'had-data' as const }
@@ -51,5 +71,25 @@ export function verifyRecovered(address: string, wanted: string, found: string |
   throw new OperatorError(`The cluster at ${address} is not the one that was to be recovered.`, {
     means: `Its namespace kube-system has the UID ${found ?? '(none)'}; the snapshot's is ${wanted}. Its etcd was bootstrapped empty, or from another snapshot.`,
     next: `Reset the machine (talosctl reset --nodes ${address} --graceful=false --reboot --system-labels-to-wipe STATE --system-labels-to-wipe EPHEMERAL) and run: task migrate:provision`,
+  })
+}
+
+/**
+ * Makes sure that the cluster that came up is a new one, and, when the run has seen it before, the same new one.
+ * @param old the UID of kube-system in the backup, and `known` that of the cluster that this run has begun
+ * @throws OperatorError when it is another
+ */
+export function verifyNew(address: string, old: string | undefined, known: string | undefined, found: string): void {
+  const reset = `Reset the machine (talosctl reset --nodes ${address} --graceful=false --reboot --system-labels-to-wipe STATE --system-labels-to-wipe EPHEMERAL) and run: task migrate:provision`
+  if (found === old) {
+    throw new OperatorError(`The cluster at ${address} is the old one, and not a new one to be rebuilt.`, {
+      means: 'Its etcd was recovered from a snapshot: nothing has to be restored into it.',
+      next: `Go on with it: task migrate:provision RECOVERY=snapshot. Or rebuild all the same. ${reset}`,
+    })
+  }
+  if (known === undefined || known === found) return
+  throw new OperatorError(`The cluster at ${address} is not the one that this run has begun.`, {
+    means: `Its namespace kube-system has the UID ${found}, and had ${known}. Its etcd was begun again.`,
+    next: reset,
   })
 }

@@ -9,6 +9,7 @@ import { prepareConfig } from './prepare-config.ts'
 import { checkSnapshotFile, proveKinship, readSnapshot } from './snapshot.ts'
 import { type Talosctl, talosVersion } from './talosctl.ts'
 import { seenIn, TalosctlError } from './talosctl-error.ts'
+import { unlessRebuilding } from './without-snapshot.ts'
 
 /** The fact `old-machine`. */
 export const oldMachine = machineIdentity.extend({ bootId: z.string() })
@@ -55,7 +56,7 @@ function explainAbsence(address: Address): (error: unknown) => never {
  */
 export async function checkBeforeShutdown(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
   const wanted = await prepareConfig(migration, talosctl)
-  await checkEtcd(talosctl, address).catch(explainAbsence(address))
+  await checkEtcd(migration, talosctl, address)
   const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
   const { kubernetes } = live.versions
   if (kubernetes && wanted.versions.kubernetes && kubernetes !== wanted.versions.kubernetes) {
@@ -79,9 +80,12 @@ export async function checkBeforeShutdown(migration: Migration, talosctl: Talosc
   )
 }
 
-async function checkEtcd(talosctl: Talosctl, address: Address): Promise<void> {
-  const [members, alarms] = await Promise.all([etcdMembers(talosctl, { address }), etcdAlarms(talosctl, { address })])
-  if (members.length !== 1) {
+async function checkEtcd(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
+  const members = await unlessRebuilding(migration, () =>
+    etcdMembers(talosctl, { address }).catch(explainAbsence(address)),
+  )
+  // Nor may a new etcd begin beside living members.
+  if (members && members.length !== 1) {
     throw new OperatorError(
       `etcd has ${members.length} members: ${members.map(({ hostname }) => hostname).join(', ')}.`,
       {
@@ -91,6 +95,11 @@ async function checkEtcd(talosctl: Talosctl, address: Address): Promise<void> {
       },
     )
   }
+  await unlessRebuilding(migration, () => refuseAlarms(talosctl, address))
+}
+
+async function refuseAlarms(talosctl: Talosctl, address: Address): Promise<void> {
+  const alarms = await etcdAlarms(talosctl, { address }).catch(explainAbsence(address))
   if (alarms.length > 0) {
     throw new OperatorError(`etcd raises an alarm: ${alarms.join(', ')}.`, {
       means: 'It does not accept writes, and a snapshot of it may be damaged.',

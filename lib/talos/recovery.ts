@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
-import { bootstrapFrom } from './bootstrap.ts'
+import { bootstrapEmpty, bootstrapFrom } from './bootstrap.ts'
 import { oneHealthyVoter } from './etcd.ts'
 import type { MachineConfig } from './machine-config.ts'
 import { finalSnapshot, oldMachineOff } from './old-machine.ts'
@@ -108,6 +108,24 @@ export async function recoverEtcd(
       const path = await source.open(folder)
       await checkSnapshotFile(path)
       const outcome = await migration.wait(bootstrapFrom(talosctl, { address }, path, apiTimeout))
+      if (outcome === 'had-data')
+        migration.console.info(`etcd on ${address} was bootstrapped before; it is kept and checked.`)
+    },
+  })
+  await migration.wait(oneHealthyVoter(talosctl, { address }, apiTimeout))
+}
+
+/**
+ * Begins a new, empty etcd on the new machine and waits until it is one healthy voter. After a kill in between it goes on with what was
+ * begun; that it is a new cluster is proven afterwards, through its API.
+ * @throws OperatorError when etcd does not become healthy in settings.apiTimeout
+ */
+export async function beginEtcd(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
+  const { apiTimeout } = migration.settings
+  await migration.change(`Begin a new etcd on ${address}`, {
+    undo: { kind: 'etcd', address },
+    apply: async () => {
+      const outcome = await migration.wait(bootstrapEmpty(talosctl, { address }, apiTimeout))
       if (outcome === 'had-data')
         migration.console.info(`etcd on ${address} was bootstrapped before; it is kept and checked.`)
     },

@@ -1,4 +1,6 @@
+import { z } from 'zod'
 import type { KubernetesApi } from '../kubernetes/api.ts'
+import { isRebuilt } from '../kubernetes/rebuilt.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type Baseline, takeBaseline } from './baseline.ts'
@@ -7,8 +9,12 @@ import { type Comparison, compare, isConverging, type NamedFinding } from './com
 /** What else is looked at each time: findings about the live machines, which no baseline holds. */
 export type Look = () => Promise<readonly NamedFinding[]>
 
-/** Whether a drain of this run is not taken back. What it quieted does not come back by waiting, but by resume. */
-export function isQuieted(migration: Migration): boolean {
+/**
+ * Whether a drain of this run is not taken back. What it quieted does not come back by waiting, but by resume. A cluster that was
+ * rebuilt from Git was never drained.
+ */
+export async function isQuieted(migration: Migration, api: KubernetesApi): Promise<boolean> {
+  if (await isRebuilt(migration, api)) return false
   return migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo !== null && state !== 'undone')
 }
 
@@ -24,14 +30,15 @@ export async function converge(
   look: Look,
 ): Promise<Comparison> {
   let last: Comparison | undefined
-  const quieted = isQuieted(migration)
+  const quieted = await isQuieted(migration, api)
+  const announced = new Set(migration.recall('announced-losses', z.array(z.string())) ?? [])
   const condition = {
     name: 'nothing is newly broken',
     timeoutSeconds: migration.settings.convergeTimeout,
     everyMs: 2000,
     probe: async () => {
       const [now, others] = await Promise.all([takeBaseline(api, { now: migration.clock.now() }), look()])
-      const comparison = compare(before, now, others)
+      const comparison = compare(before, now, others, announced)
       last = comparison
       const broken = comparison.newlyBroken
       if (broken.length === 0 || quieted || !isConverging(comparison)) return { met: true as const, value: comparison }

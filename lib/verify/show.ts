@@ -13,6 +13,7 @@ export function showComparison(console: Screen, comparison: Comparison): void {
   list(console, 'Healed since the backup', comparison.healed)
   list(console, 'Broken before too', comparison.brokenBefore)
   list(console, 'New, but no error', comparison.warnings)
+  list(console, 'Lost, as was announced', comparison.announced)
   list(console, 'Newly broken', comparison.newlyBroken)
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
@@ -170,4 +170,26 @@ test('a manifest that was changed together with its sums is found by the code th
   await writeFile(join(folder, 'SHA256SUMS'), sumsOf(files, sums))
   t.deepEqual(await problems(folder), [])
   t.regex((await problems(folder, decryption)).join(), /manifest\.json was not written by this cluster's backup/)
+})
+
+test('a disk that gives an error instead of a file is told as that, and the other files are read all the same', async (t) => {
+  const scratch = await scratchFolder(t)
+  const { recipient } = await makeKeys(scratch)
+  const archive = await Archive.begin(join(scratch, 'b'), 'backup', encryptionTo([recipient]))
+  const files = [
+    await archive.add('empty.json', Buffer.alloc(0)),
+    await archive.add('baseline.json', Buffer.from('{}\n')),
+  ]
+  const about = { content: 'backup', cluster: 'c', createdAt: '2025-12-04T12:00:00.000Z' } as const
+  const folder = await archive.finish({ ...about, files, resources: [], unreadable: [], identity: {}, versions: {} })
+  await rm(join(folder, 'empty.json'))
+  // A file of 0 bytes as stat(2) has it, whose first page cannot be read: EIO, as of a broken disk.
+  await symlink('/proc/self/mem', join(folder, 'empty.json'))
+  await truncate(join(folder, 'baseline.json'), 1)
+  const found = await problems(folder)
+  t.true(
+    found.some((problem) => /^empty\.json cannot be read back: EIO/.test(problem)),
+    found.join(),
+  )
+  t.true(found.some((problem) => problem.startsWith('baseline.json is cut off')))
 })

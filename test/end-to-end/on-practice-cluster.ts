@@ -40,7 +40,7 @@ export async function practise(t: ExecutionContext, options: Partial<PracticeClu
   t.teardown(() => tasks.end())
   await cluster.start()
   const before = await truthOf(cluster)
-  const adversaries = startAdversaries(cluster.homelab.kubeconfig)
+  const adversaries = startAdversaries(cluster.homelab.kubeconfig, options.canary ? { canary: options.canary } : {})
   t.teardown(() => adversaries.stop())
   swapWhenAsked(cluster, { signal: tasks.signal }).catch((error) => t.log(`the swap failed: ${error}`))
   return {

@@ -186,3 +186,8 @@ test('a scenario that is not built yet is refused before the cluster is touched,
   t.is(code, 2)
   t.regex(lines.join('\n'), /Scenario C is not built yet/)
 })
+
+test('what is to be typed after a dry run is what was typed, without --dry-run', async (t) => {
+  const { lines } = await runIn(newFolder(), 'plan', async () => undefined, ['--dry-run', '--verbose'])
+  t.true(lines.includes('info Nothing was changed. To do it: task migrate:plan -- --verbose'), lines.join('\n'))
+})

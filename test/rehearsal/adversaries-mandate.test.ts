@@ -23,6 +23,8 @@ const controllers = (replicas: number) => [
 const heals = { syncPolicy: { automated: { selfHeal: true } } }
 const drift = { driftDetection: { mode: 'enabled' } }
 
+const hasActed = { status: { conditions: [{ type: 'Ready', status: 'True' }], sync: { status: 'Synced' } } }
+
 const cases = [
   ['Kustomization', 'flux-system', {}, true],
   ['Kustomization', 'flux-system', { suspend: true }, false],
@@ -44,12 +46,36 @@ const cases = [
 for (const [kind, namespace, spec, expected] of cases) {
   test(`a ${kind} with ${JSON.stringify(spec)} ${expected ? 'puts back what drifts' : 'leaves what drifts'}`, (t) => {
     const owner = { kind, namespace, name: 'one' }
-    const live = object(kind, namespace, 'one', spec)
+    const live = { ...object(kind, namespace, 'one', spec), ...hasActed }
     t.is(hasMandate(owner, lookupIn([live, ...controllers(1)])), expected)
     t.false(hasMandate(owner, lookupIn([live, ...controllers(0)])), 'its controller is scaled to 0')
     t.false(hasMandate(owner, lookupIn(controllers(1))), 'it is not in the cluster')
   })
 }
+
+test('who has not installed or synced yet does so once, whatever is told about drift, unless suspended', (t) => {
+  const makes = (kind: 'HelmRelease' | 'Application', spec: Record<string, unknown>) =>
+    hasMandate(
+      { kind, namespace: 'argocd', name: 'one' },
+      lookupIn([object(kind, 'argocd', 'one', spec), ...controllers(1)]),
+    )
+  t.true(makes('HelmRelease', {}))
+  t.false(makes('HelmRelease', { suspend: true }))
+  t.true(makes('Application', { syncPolicy: { automated: {} } }))
+  t.false(makes('Application', {}))
+})
+
+test('External Secrets writes a Secret when its store and the token that opens it are there', (t) => {
+  const running = [
+    object('Deployment', 'external-secrets', 'external-secrets', { replicas: 1 }),
+    object('ExternalSecret', 'media', 'one', {}),
+    { kind: 'ClusterSecretStore', metadata: { name: 'onepassword' } },
+  ]
+  const token = object('Secret', 'external-secrets', 'onepassword-connect', {})
+  const owner = { kind: 'ExternalSecret', namespace: 'media', name: 'one' } as const
+  t.true(hasMandate(owner, lookupIn([...running, token])))
+  t.false(hasMandate(owner, lookupIn(running)))
+})
 
 test('an Application that is told to skip reconciling is not automated', (t) => {
   const application = object('Application', 'argocd', 'one', heals)

@@ -27,6 +27,13 @@ test('scenarios that are not rehearsed yet, and unknown ones, end with exit code
   }
 })
 
+test('a recovery that there is not ends with exit code 2 before anything is started', async (t) => {
+  const { code, output } = await rehearse('--recovery', 'git')
+  t.is(code, 2)
+  t.regex(output, /There is no recovery git\./)
+  t.regex(output, /npm run rehearse -- --recovery gitops/)
+})
+
 test('a flag that nobody knows ends with exit code 2', async (t) => {
   const { code, output } = await rehearse('--scenaro', 'A')
   t.is(code, 2)

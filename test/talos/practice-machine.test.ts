@@ -130,7 +130,7 @@ test('etcd moves to another machine by its snapshot, and is bootstrapped only on
     await until(machineIsOff('old', target.address, 30, { everyMs: 50 }))
     const next = cluster.addMachine('next')
     await install(practice, next)
-    t.is(await until(bootstrapFrom(talosctl, target, path, 60)), 'recovered')
+    t.is(await until(bootstrapFrom(talosctl, target, path, 60)), 'bootstrapped')
     await until(oneHealthyVoter(talosctl, target, 60))
     t.is((await etcdMembers(talosctl, target)).length, 1)
     await next.waitFor('apiserver-ready', { timeoutSeconds: 120 })

@@ -104,6 +104,20 @@ for (const [what, now, expected] of forgotten) {
   })
 }
 
+test('what was announced as lost is no news, and only in the check that it shows in', (t) => {
+  const without = { ...healthy, workloads: [] }
+  const lost = compare(healthy, without, [], new Set(['object Deployment media/plex']))
+  t.deepEqual(names(lost.announced), ['Nothing is missing: Deployment media/plex'])
+  t.false(names(lost.newlyBroken).includes('Nothing is missing: Deployment media/plex'))
+  const changes = new Set(['changes Deployment media/plex'])
+  t.true(
+    names(compare(healthy, without, [], changes).newlyBroken).includes('Nothing is missing: Deployment media/plex'),
+  )
+  const scaled = compare(healthy, changed('workloads', { wanted: 3, ready: 2 }), [], changes)
+  t.deepEqual(names(scaled.announced), ['Replica counts are as before: Deployment media/plex'])
+  t.deepEqual(names(scaled.newlyBroken), ['Workloads are ready: Deployment media/plex'])
+})
+
 test('a replica count that an autoscaler moved is a warning', (t) => {
   const { newlyBroken, warnings } = compare(healthy, changed('workloads', { wanted: 3, ready: 3 }))
   t.deepEqual(newlyBroken, [])

@@ -1,4 +1,4 @@
-import { ApiError, type KubernetesApi, type KubernetesObject } from '../../kubernetes/api.ts'
+import { ApiError, type KubernetesObject } from '../../kubernetes/api.ts'
 import { controllerOf } from '../../kubernetes/kinds.ts'
 import type { Migration } from '../../migration/migration.ts'
 import type { ResourceEntry } from '../manifest.ts'
@@ -20,7 +20,6 @@ import type { Writer } from './write.ts'
 /** What the restoring of one object goes by. */
 export interface Context {
   migration: Migration
-  api: KubernetesApi
   needs: Needs
   places: Places
   owners: OwnerLookup
@@ -115,14 +114,14 @@ async function notServed(context: Context, entry: ResourceEntry, object: Kuberne
 
 async function restoreWanted(context: Context, wanted: Wanted): Promise<void> {
   const { entry, called, path, place, object, key } = wanted
-  const { migration, tally, needs } = context
+  const { migration, tally, needs, writer } = context
   const there = await present(context, wanted)
   const create = `Create ${called}`
   const made = migration.journal.changeSinceBegun(migration.phase, create)
   // Begun, and no more is known: the run was killed in it, and not all of it may have been done.
   if (there === null || made === 'begun') return createObject(context, wanted, create)
   if (resourceName(entry) === 'persistentvolumes') {
-    await letClaimBindAgain(migration, context.api, there, path, (claim) => isToCome(needs, claim))
+    await refusing(wanted, () => letClaimBindAgain(migration, writer, there, path, (claim) => isToCome(needs, claim)))
   }
   const asThere = withoutServerOwned(entry, there, place)
   const asBackedUp = withoutServerOwned(entry, wanted.backedUp, place)
@@ -172,7 +171,7 @@ async function createObject(
   if (owners.coming.length === 0) {
     for (const { kind, name } of owners.gone) onNote(`its owner ${kind} ${name} is not there; it is restored without`)
   }
-  const note = await dataBehind(context.api, object, (key) => isToCome(context.needs, key))
+  const note = await dataBehind(writer.read, object, (key) => isToCome(context.needs, key))
   if (note !== undefined) onNote(note)
   await askBeforehand(context, wanted)
   await migration.change(what, {

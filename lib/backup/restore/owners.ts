@@ -1,6 +1,7 @@
-import type { KubernetesApi, KubernetesObject, ObjectMetadata } from '../../kubernetes/api.ts'
+import type { KubernetesObject, ObjectMetadata } from '../../kubernetes/api.ts'
 import { objectKey } from './identity.ts'
 import type { Places } from './places.ts'
+import type { Read } from './write.ts'
 
 export type OwnerReference = NonNullable<ObjectMetadata['ownerReferences']>[number]
 
@@ -16,12 +17,12 @@ export interface Owners {
 
 /** Finds owners by kind and name: their UIDs in a backup are those of objects that may be gone. */
 export class OwnerLookup {
-  readonly #api: KubernetesApi
+  readonly #read: Read
   readonly #places: Places
   readonly #uids = new Map<string, string>()
 
-  constructor(api: KubernetesApi, places: Places) {
-    this.#api = api
+  constructor(read: Read, places: Places) {
+    this.#read = read
     this.#places = places
   }
 
@@ -45,7 +46,7 @@ export class OwnerLookup {
     // An owner in another namespace is none: https://kubernetes.io/docs/concepts/architecture/garbage-collection/#owners-dependents
     if (!place || (place.namespaced && namespace === undefined)) return undefined
     const metadata = { name: reference.name, ...(namespace === undefined ? {} : { namespace }) }
-    const owner = await this.#api.getOrNull(place.path({ metadata }))
+    const owner = await this.#read(place.path({ metadata }))
     if (!owner?.metadata.uid || owner.metadata.deletionTimestamp !== undefined) return undefined
     this.#uids.set(key, owner.metadata.uid)
     return owner.metadata.uid

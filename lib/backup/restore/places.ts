@@ -1,6 +1,7 @@
-import { ApiError, type KubernetesApi, type KubernetesObject } from '../../kubernetes/api.ts'
+import { ApiError, type KubernetesObject } from '../../kubernetes/api.ts'
 import type { ResourceEntry } from '../manifest.ts'
 import { groupOf } from './identity.ts'
+import type { Read } from './write.ts'
 
 interface ApiResourceList {
   resources?: { name: string; kind: string; namespaced: boolean }[]
@@ -18,11 +19,11 @@ export interface Place {
  * Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
  */
 export class Places {
-  readonly #api: KubernetesApi
+  readonly #read: Read
   readonly #versions = new Map<string, Promise<ApiResourceList | null>>()
 
-  constructor(api: KubernetesApi) {
-    this.#api = api
+  constructor(read: Read) {
+    this.#read = read
   }
 
   /** Of a resource as it was backed up; undefined when it is not served at that version. */
@@ -69,7 +70,7 @@ export class Places {
   #list(root: string): Promise<ApiResourceList | null> {
     const known = this.#versions.get(root)
     if (known) return known
-    const asked = this.#api.getOrNull<ApiResourceList>(root).catch((error: unknown) => {
+    const asked = this.#read<ApiResourceList>(root).catch((error: unknown) => {
       // The server behind an aggregated API is not there.
       if (error instanceof ApiError && error.status === 503) return null
       this.#versions.delete(root)
@@ -81,7 +82,7 @@ export class Places {
 
   async #otherVersions(group: string): Promise<string[]> {
     if (group === '') return []
-    const found = await this.#api.getOrNull<{ versions: { version: string }[] }>(`/apis/${group}`)
+    const found = await this.#read<{ versions: { version: string }[] }>(`/apis/${group}`)
     return (found?.versions ?? []).map(({ version }) => version)
   }
 }

@@ -1,6 +1,7 @@
-import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
+import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { fullName } from '../../kubernetes/kinds.ts'
 import type { Migration } from '../../migration/migration.ts'
+import type { Read, Writer } from './write.ts'
 
 interface ClaimReference {
   namespace: string
@@ -13,7 +14,7 @@ interface ClaimReference {
  * @returns undefined when there is nothing to say
  */
 export async function dataBehind(
-  api: KubernetesApi,
+  read: Read,
   object: KubernetesObject,
   isComing: (key: string) => boolean,
 ): Promise<string | undefined> {
@@ -23,7 +24,7 @@ export async function dataBehind(
   }
   const name = object.kind === 'PersistentVolumeClaim' ? spec?.volumeName : undefined
   if (name === undefined || isComing(`PersistentVolume. /${name}`)) return undefined
-  if (await api.getOrNull(`/api/v1/persistentvolumes/${name}`)) return undefined
+  if (await read(`/api/v1/persistentvolumes/${name}`)) return undefined
   return `its volume ${name} is neither there nor in the backup: it will wait for it`
 }
 
@@ -36,25 +37,25 @@ export async function dataBehind(
  */
 export async function letClaimBindAgain(
   migration: Migration,
-  api: KubernetesApi,
+  writer: Writer,
   volume: KubernetesObject,
   path: string,
   isComing: (key: string) => boolean,
 ): Promise<void> {
   const claim = (volume.spec as { claimRef?: ClaimReference }).claimRef
   if (claim?.uid === undefined || !isComing(`PersistentVolumeClaim. ${claim.namespace}/${claim.name}`)) return
-  const there = await api.getOrNull(`/api/v1/namespaces/${claim.namespace}/persistentvolumeclaims/${claim.name}`)
+  const there = await writer.read(`/api/v1/namespaces/${claim.namespace}/persistentvolumeclaims/${claim.name}`)
   if (there?.metadata.uid === claim.uid) return
   const { uid } = claim
   await migration.change(`Let PersistentVolume ${fullName(volume)} bind to ${claim.namespace}/${claim.name} again`, {
     undo: { kind: 'claim-uid', path, uid },
     apply: async () => {
       // In one request with its test: whoever has bound it meanwhile keeps it.
-      await api.jsonPatch(path, [
+      await writer.jsonPatch(path, [
         { op: 'test', path: '/spec/claimRef/uid', value: uid },
         { op: 'remove', path: '/spec/claimRef/uid' },
+        { op: 'add', path: '/spec/claimRef/resourceVersion', value: '' },
       ])
-      await api.mergePatch(path, { spec: { claimRef: { resourceVersion: null } } })
     },
   })
 }

@@ -1,4 +1,10 @@
-import { ApiError, type KubernetesApi, type KubernetesObject, type Query } from '../../kubernetes/api.ts'
+import {
+  ApiError,
+  type JsonPatchOperation,
+  type KubernetesApi,
+  type KubernetesObject,
+  type Query,
+} from '../../kubernetes/api.ts'
 import { retrying } from '../../kubernetes/retry.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { mergePatchBetween } from './difference.ts'
@@ -15,6 +21,9 @@ interface Write {
   /** Told when something of the object had to be left out. */
   onNote: (note: string) => void
 }
+
+/** Null for 404. @throws OperatorError when there is no server any more */
+export type Read = <T = KubernetesObject>(path: string) => Promise<T | null>
 
 /**
  * Server-side apply of one object, all of whose fields are taken over.
@@ -58,9 +67,11 @@ export class Writer {
     await this.#send(() => this.#api.mergePatch(`${path}/status`, { status: object.status }, { fieldManager }))
   }
 
-  /** @throws OperatorError when there is no server any more */
-  read(path: string): Promise<KubernetesObject | null> {
-    return this.#send(() => this.#api.getOrNull(path))
+  /** As getOrNull, and with the same patience as what is written. */
+  readonly read: Read = (path) => this.#send(() => this.#api.getOrNull(path))
+
+  async jsonPatch(path: string, operations: JsonPatchOperation[]): Promise<void> {
+    await this.#send(() => this.#api.jsonPatch(path, operations))
   }
 
   /** As apply, for what cannot be merged: lists are replaced as wholes. */

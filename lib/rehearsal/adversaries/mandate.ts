@@ -9,6 +9,7 @@ interface OwnerSpec {
   suspend?: boolean
   paused?: boolean
   driftDetection?: { mode?: string }
+  /** of an Application */
   syncPolicy?: {
     automated?: { enabled?: boolean; selfHeal?: boolean } | null
     applicationsSync?: string
@@ -24,6 +25,7 @@ const controllers: Record<Owner['kind'], string> = {
   ApplicationSet: 'Deployment argocd/argocd-applicationset-controller',
   Prometheus: 'Deployment monitoring/kube-prometheus-stack-operator',
   Alertmanager: 'Deployment monitoring/kube-prometheus-stack-operator',
+  ExternalSecret: 'Deployment external-secrets/external-secrets',
 }
 
 /** Whether the controller of this kind runs at all. */
@@ -41,15 +43,33 @@ export function hasMandate(owner: Owner, lookup: Lookup): boolean {
     case 'Kustomization':
       return spec.suspend !== true
     case 'HelmRelease':
-      return spec.suspend !== true && spec.driftDetection?.mode === 'enabled'
+      return spec.suspend !== true && (spec.driftDetection?.mode === 'enabled' || !hasActed(live))
     case 'Application':
-      return isAutomated(live) && spec.syncPolicy?.automated?.selfHeal === true
+      return isAutomated(live) && (spec.syncPolicy?.automated?.selfHeal === true || !hasActed(live))
     case 'ApplicationSet':
       return !['create-only', 'create-delete'].includes(spec.syncPolicy?.applicationsSync ?? 'sync')
     case 'Prometheus':
     case 'Alertmanager':
       return spec.paused !== true
+    case 'ExternalSecret':
+      return credentials.every((name) => lookup(name) !== undefined)
   }
+}
+
+/** What External Secrets needs in order to fetch anything: the store, and the token that opens it. */
+const credentials = ['ClusterSecretStore onepassword', 'Secret external-secrets/onepassword-connect']
+
+/**
+ * Whether the owner has installed, or synced, what it holds: whatever it does about drift, that it does once.
+ * Source: https://fluxcd.io/flux/components/helm/helmreleases/#configuring-install-remediation, and for Argo CD
+ * https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/#automated-sync-semantics
+ */
+export function hasActed({ status }: KubernetesObject): boolean {
+  const { conditions = [], sync } = (status ?? {}) as {
+    conditions?: { type: string; status: string }[]
+    sync?: unknown
+  }
+  return sync !== undefined || conditions.some(({ type, status }) => type === 'Ready' && status === 'True')
 }
 
 /** Source: https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/ and …/skip_reconcile/ */

@@ -1,4 +1,4 @@
-import { KubernetesApi, type KubernetesObject, type WatchEvent } from '../../kubernetes/api.ts'
+import { ApiError, KubernetesApi, type KubernetesObject, type WatchEvent } from '../../kubernetes/api.ts'
 import type { Clock } from '../../migration/clock.ts'
 import { nameOf } from '../homelab/resources.ts'
 
@@ -6,10 +6,10 @@ export interface Collection {
   apiVersion: string
   kind: string
   path: string
+  /** after so many seconds it is listed anew, whatever the watch says */
+  watchSeconds: number
 }
 
-/** The API server ends a watch after so long. A cable that was pulled says nothing, so this bounds how long nobody notices. */
-const watchSeconds = 10
 const retryMs = 250
 
 /**
@@ -52,6 +52,7 @@ export class Mirror {
     this.#objects.set(nameOf(object), object)
   }
 
+  /** For everything but watching. */
   async api(): Promise<KubernetesApi> {
     this.#api ??= KubernetesApi.fromFile(this.#kubeconfigPath)
     return this.#api
@@ -65,20 +66,27 @@ export class Mirror {
 
   async #followOne(collection: Collection, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const connection = this.#api
+      // Of its own, for there are more kinds to watch than one client has connections.
+      const api = await KubernetesApi.fromFile(this.#kubeconfigPath).catch(() => undefined)
       try {
-        await this.#listAndWatch(collection, signal)
-      } catch {
-        // Another collection may have made a new connection already.
-        if (this.#api === connection) await this.disconnect()
+        if (api) for (;;) await this.#listAndWatch(api, collection, signal)
+      } catch (error) {
         this.#inStep.delete(collection.kind)
-        await this.#clock.sleep(retryMs, signal)
+        // A kind that is not defined yet says nothing against the server.
+        if (!(error instanceof ApiError && error.status === 404)) await this.disconnect()
+      } finally {
+        api?.close()
       }
+      await this.#clock.sleep(retryMs, signal)
     }
   }
 
-  async #listAndWatch({ apiVersion, kind, path }: Collection, signal: AbortSignal): Promise<void> {
-    const api = await this.api()
+  async #listAndWatch(
+    api: KubernetesApi,
+    { apiVersion, kind, path, watchSeconds }: Collection,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted()
     const list = await api.get<{ metadata: { resourceVersion: string }; items: KubernetesObject[] }>(path)
     for (const [name, object] of this.#objects) if (object.kind === kind) this.#objects.delete(name)
     for (const item of list.items) this.learn({ ...item, apiVersion, kind })

@@ -2,7 +2,7 @@ import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { isScaled } from '../homelab/readiness.ts'
 import type { ResourceTypes } from '../homelab/resources.ts'
 import { applicationStatus, condition, healthyStatus, ownedBy } from '../homelab/statuses.ts'
-import { isRunning, type Lookup } from './mandate.ts'
+import { hasActed, isAutomated, isRunning, type Lookup } from './mandate.ts'
 
 /** What a controller knows when it writes a status. */
 export interface Situation {
@@ -45,7 +45,7 @@ export function fluxReport(live: KubernetesObject, situation: Situation): Report
   const isHandled = request === status.lastHandledReconcileAt && status.observedGeneration === live.metadata.generation
   if (isHandled && ready?.status === 'True') return
   const handled = request === undefined ? {} : { lastHandledReconcileAt: request }
-  const missing = wait ? notReady(live, situation) : []
+  const missing = [...notThere(live, situation), ...(wait ? notReady(live, situation) : [])]
   if (missing.length > 0) {
     if (ready?.status === 'Unknown' && status.lastHandledReconcileAt === request) return
     return statusReport(live, { ...handled, conditions: waitingFor(missing, situation.now) }, situation)
@@ -61,6 +61,11 @@ function waitingFor(missing: KubernetesObject[], now: Date) {
     condition('Ready', 'Unknown', 'Progressing', text, now),
     condition('Reconciling', 'True', 'Progressing', text, now),
   ]
+}
+
+/** What an owner holds and the cluster does not have yet: it is not done before. */
+function notThere(owner: KubernetesObject, { wanted, lookup, nameOf }: Situation): KubernetesObject[] {
+  return ownedBy(owner, wanted).filter((object) => !lookup(nameOf(object)))
 }
 
 /** What a Kustomization with `wait` waits for: a suspended child never gets observed, so it waits for ever. */
@@ -86,6 +91,7 @@ function statusReport(live: KubernetesObject, status: unknown, { types }: Situat
  */
 export function argoReport(live: KubernetesObject, situation: Situation): Report | undefined {
   if (!isRunning('Application', situation.lookup) || live.metadata.deletionTimestamp !== undefined) return
+  if (isAutomated(live) && !hasActed(live) && notThere(live, situation).length > 0) return
   const owned = ownedBy(live, situation.wanted)
   const sync = owned.some((object) => situation.driftOf(object) !== undefined) ? 'OutOfSync' : 'Synced'
   const health = owned.every((object) => isHealthy(object, situation)) ? 'Healthy' : 'Progressing'
@@ -101,4 +107,34 @@ function isHealthy(object: KubernetesObject, { lookup, nameOf }: Situation): boo
   if (object.kind !== 'Deployment' && object.kind !== 'StatefulSet') return true
   const live = lookup(nameOf(object))
   return live !== undefined && isScaled(live)
+}
+
+/** Who writes the statuses that nothing but their absence calls for. */
+const writersOfStatus: Record<string, string> = {
+  ApplicationSet: 'Deployment argocd/argocd-applicationset-controller',
+  Certificate: 'Deployment cert-manager/cert-manager',
+  ClusterIssuer: 'Deployment cert-manager/cert-manager',
+  ClusterSecretStore: 'Deployment external-secrets/external-secrets',
+  ExternalSecret: 'Deployment external-secrets/external-secrets',
+  Prometheus: 'Deployment monitoring/kube-prometheus-stack-operator',
+  Alertmanager: 'Deployment monitoring/kube-prometheus-stack-operator',
+  ForeignCluster: 'Deployment liqo/liqo-controller-manager',
+  VirtualNode: 'Deployment liqo/liqo-controller-manager',
+  Service: 'Deployment metallb-system/metallb-controller',
+}
+
+/** The first status of an object that was made anew. An ExternalSecret has one when there is its Secret. */
+export function firstReport(live: KubernetesObject, situation: Situation): Report | undefined {
+  const writer = writersOfStatus[live.kind ?? '']
+  const runs =
+    writer !== undefined && (situation.lookup(writer)?.spec as { replicas?: number } | undefined)?.replicas !== 0
+  if (!runs || situation.lookup(writer) === undefined || hasStatus(live)) return undefined
+  if (live.kind === 'ExternalSecret' && notThere(live, situation).length > 0) return undefined
+  const status = healthyStatus(live, { now: situation.now, objects: situation.wanted })
+  return status && statusReport(live, status, situation)
+}
+
+function hasStatus({ status }: KubernetesObject): boolean {
+  const { loadBalancer, ...rest } = (status ?? {}) as { loadBalancer?: object }
+  return Object.keys({ ...loadBalancer, ...rest }).length > 0
 }

@@ -56,13 +56,21 @@ export async function readHomelab(options: { nodeName?: string } = {}): Promise<
 
 function readFixture(file: string, text: string, nodeName: string): KubernetesObject[] {
   const folder = dirname(file).split(sep).join('/')
-  const owner = ownerOfFolder(folder)
+  const owner = ownerOfFolder(folder) ?? ownersOfDefinitions[file.split(sep).join('/')]
   if (file.endsWith('apps.yaml')) return expand(appsFileSchema.parse(parse(text)), owner, folder, nodeName)
   return parseAllDocuments(text).map((document) => {
     const object = objectSchema.parse(document.toJS())
     // Secrets do not come from Git: a person or an operator made them.
     return owner && object.kind !== 'Secret' ? own(object, owner) : object
   })
+}
+
+/** Whoever installs the definitions marks them as his own; a chart's crds folder leaves no marks. */
+const ownersOfDefinitions: Record<string, Owner> = {
+  'crds/flux.yaml': { kind: 'Kustomization', namespace: 'flux-system', name: 'flux-system' },
+  'crds/argocd.yaml': { kind: 'HelmRelease', namespace: 'argocd', name: 'argocd' },
+  'crds/cert-manager.yaml': { kind: 'HelmRelease', namespace: 'cert-manager', name: 'cert-manager' },
+  'crds/external-secrets.yaml': { kind: 'HelmRelease', namespace: 'external-secrets', name: 'external-secrets' },
 }
 
 function ownerOfFolder(folder: string): Owner | undefined {

@@ -2,12 +2,19 @@ import type { KubernetesObject } from '../../kubernetes/api.ts'
 
 /** The object whose controller keeps another one as it is in Git. */
 export interface Owner {
-  kind: 'Kustomization' | 'HelmRelease' | 'Application' | 'ApplicationSet' | 'Prometheus' | 'Alertmanager'
+  kind:
+    | 'Kustomization'
+    | 'HelmRelease'
+    | 'Application'
+    | 'ApplicationSet'
+    | 'Prometheus'
+    | 'Alertmanager'
+    | 'ExternalSecret'
   namespace: string
   name: string
 }
 
-const operatorKinds: readonly string[] = ['ApplicationSet', 'Prometheus', 'Alertmanager']
+const operatorKinds: readonly string[] = ['ApplicationSet', 'Prometheus', 'Alertmanager', 'ExternalSecret']
 
 /**
  * Marks an object as its owner's controller would.
@@ -84,5 +91,6 @@ export function fieldManagerOf(owner: Owner | undefined): string {
   if (owner?.kind === 'Application') return 'argocd-controller'
   if (owner?.kind === 'ApplicationSet') return 'argocd-applicationset-controller'
   if (owner?.kind === 'Prometheus' || owner?.kind === 'Alertmanager') return 'PrometheusOperator'
+  if (owner?.kind === 'ExternalSecret') return 'external-secrets'
   return 'kubectl'
 }

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import anyTest, { type TestFn } from 'ava'
 import { decryptionFrom } from '../../../lib/backup/encryption.ts'
 import type { Manifest } from '../../../lib/backup/manifest.ts'
-import type { KubernetesApi } from '../../../lib/kubernetes/api.ts'
+import { ApiError, ConnectionError, type KubernetesApi } from '../../../lib/kubernetes/api.ts'
 import { OperatorError } from '../../../lib/migration/errors.ts'
 import { type BareCluster, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
 import { makeKeys } from '../keys.ts'
@@ -167,3 +167,29 @@ async function sees(what: string, namespace: string): Promise<void> {
     ),
   )
 }
+
+test('an API server that is short of breath, or away for a moment, does not end a restore', async (t) => {
+  const { vault, backup, selection } = await removed(t, 'flaky')
+  let calls = 0
+  const faults = [
+    () => new ApiError('PATCH', '/x', 429, '{"message":"too many requests"}', undefined),
+    () => new ApiError('PATCH', '/x', 503, '{"message":"etcd is away"}', undefined),
+    () => new ConnectionError(api.server, new Error('ECONNRESET')),
+  ]
+  const flaky = new Proxy(api, {
+    get(target, name) {
+      const method = Reflect.get(target, name, target) as unknown
+      if (typeof method !== 'function') return method
+      return async (...args: unknown[]) => {
+        calls++
+        const fault = calls % 4 === 0 ? faults[(calls / 4) % faults.length] : undefined
+        if (fault) throw fault()
+        return method.apply(target, args)
+      }
+    },
+  })
+  const { summary } = await restore(vault, flaky, backup, { selection })
+  t.deepEqual(summary.refused, [])
+  t.is(total(summary, 'created'), 7)
+  t.true(calls > 12)
+})

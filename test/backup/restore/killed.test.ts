@@ -120,7 +120,7 @@ function dying(api: KubernetesApi, { write, when }: Death, kill: () => void): Ku
       const method = Reflect.get(target, name, target) as unknown
       if (typeof method !== 'function') return method
       return async (...args: unknown[]) => {
-        if (dead) throw new Error('the process is gone')
+        if (dead) return new Promise(() => undefined)
         if (!methods.has(name) || ++writes < write) return method.apply(target, args)
         dead = true
         if (when === 'after') await method.apply(target, args)
