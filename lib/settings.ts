@@ -29,6 +29,9 @@ const words = z
   .string()
   .transform((list) => list.split(/[\s,]+/).filter((word) => word !== ''))
   .pipe(z.array(z.string()))
+const claims = words.pipe(
+  z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
+)
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -75,7 +78,14 @@ export const variables = {
   QUIET_ORDER: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
+  EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
   JOB_TIMEOUT: seconds.default(300),
+  ACCEPT_DATA_LOSS: claims.default([]),
+  EVACUATE_TO: text.optional(),
+  EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
+  EVACUATE_PER_NODE: count.default(2),
+  EVACUATE_PER_SERVER: count.default(4),
+  EVACUATE_TIMEOUT: seconds.default(21_600),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -125,7 +135,17 @@ export interface Settings {
   readonly quietOrder: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
+  /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
+  readonly deleteEmptyDirData: boolean
   readonly jobTimeout: number
+  /** Claims as NAMESPACE/NAME, with * for any part of either, whose data may be lost with the machine. */
+  readonly acceptDataLoss: readonly string[]
+  /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
+  readonly evacuateTo: string | undefined
+  readonly evacuateImage: string
+  readonly evacuatePerNode: number
+  readonly evacuatePerServer: number
+  readonly evacuateTimeout: number
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -243,7 +263,14 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     quietOrder: v.QUIET_ORDER,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
+    deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
     jobTimeout: v.JOB_TIMEOUT,
+    acceptDataLoss: v.ACCEPT_DATA_LOSS,
+    evacuateTo: v.EVACUATE_TO,
+    evacuateImage: v.EVACUATE_IMAGE,
+    evacuatePerNode: v.EVACUATE_PER_NODE,
+    evacuatePerServer: v.EVACUATE_PER_SERVER,
+    evacuateTimeout: v.EVACUATE_TIMEOUT,
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

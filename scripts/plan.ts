@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
-import { showOutlook } from '../lib/kubernetes/drain.ts'
+import { evacuatedNow } from '../lib/kubernetes/evacuation/ledger.ts'
+import { acceptance, withoutWayOut } from '../lib/kubernetes/evacuation/loss.ts'
+import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
 import { showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { takeInventory } from '../lib/plan/inventory.ts'
@@ -10,19 +12,20 @@ import { planFromGit } from '../lib/recovery/plan.ts'
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
   const inventory = await migration.step('Look at the cluster', async () => {
-    const found = await takeInventory(api, migration.settings)
+    const found = await takeInventory(api, migration.settings, migration.clock.now(), evacuatedNow(migration.journal))
     showPlan(migration, found)
     showStateful(migration, found.stateful)
     showOutlook(migration, found.outlook)
-    return { volumes: found.volumes.length, lost: found.volumes.filter((volume) => volume.fate === 'lost').length }
+    const open = withoutWayOut(found.volumes, migration.settings.evacuateTo !== undefined)
+    return { volumes: found.volumes.length, open: open.length, accept: acceptance(open, migration.settings) }
   })
   if (migration.settings.recovery === 'gitops') {
     await migration.step('Work out what Git does not hold', () => planFromGit(migration, api))
   }
   api.close()
-  if (inventory.lost > 0) {
+  if (inventory.open > 0) {
     migration.console.warn(
-      `${inventory.lost} volumes are on the old machine's disk alone. Copy what you need before the shutdown.`,
+      `migrate:drain refuses to go on with ${inventory.open} of these volumes: have them copied (EVACUATE_TO), or accept their loss: ${inventory.accept}`,
     )
   }
 })

@@ -6,6 +6,7 @@ import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
+import { bringBack, warnOfCopies } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { findLostQuiet } from '../lib/kubernetes/lost-quiet.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
@@ -29,6 +30,7 @@ export default await phase(
 
     if (await isRebuilt(migration, api)) {
       migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
+      warnOfCopies(migration)
       // Git makes the workloads, so GitOps comes first.
       await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
       await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
@@ -40,6 +42,9 @@ export default await phase(
       await migration.step('Find in the backup what a drain has quieted', () => findLost(migration, api, fromBackup))
     }
     await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
+    // Before anything that would write into an empty volume runs again.
+    await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
+
     // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
     await migration.step('Scale stateful workloads back', () =>
       scaleBack(migration, api, async (paths) => {

@@ -48,6 +48,7 @@ test('every target that the runbook names is there, with a description', async (
     'backup',
     'backup-verify',
     'drain',
+    'evacuate',
     'shutdown',
     'provision',
     'resume',

@@ -9,14 +9,77 @@ export interface LabelSelector {
 
 export interface Volume {
   name: string
-  emptyDir?: unknown
+  emptyDir?: { medium?: string }
   persistentVolumeClaim?: { claimName: string }
   ephemeral?: { volumeClaimTemplate?: { spec?: { storageClassName?: string } } }
+}
+
+export interface Requirement {
+  key: string
+  operator: string
+  values?: string[]
+}
+
+export interface NodeSelectorTerm {
+  matchExpressions?: Requirement[]
+  matchFields?: Requirement[]
+}
+
+export interface NodeSelector {
+  nodeSelectorTerms: NodeSelectorTerm[]
+}
+
+export interface PodAffinityTerm {
+  labelSelector?: LabelSelector
+  topologyKey: string
+  namespaces?: string[]
+  namespaceSelector?: LabelSelector
+}
+
+export interface Affinity {
+  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector }
+  podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
+  podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
+}
+
+export interface Toleration {
+  key?: string
+  operator?: string
+  value?: string
+  effect?: string
+}
+
+export interface Taint {
+  key: string
+  value?: string
+  effect: string
+}
+
+export interface TopologySpreadConstraint {
+  maxSkew: number
+  topologyKey: string
+  whenUnsatisfiable: string
+  labelSelector?: LabelSelector
+}
+
+export interface Container {
+  name: string
+  image?: string
+  command?: string[]
+  volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
+  resources?: { requests?: Record<string, string> }
+  restartPolicy?: string
 }
 
 export interface PodSpec {
   nodeName?: string
   nodeSelector?: Record<string, string>
+  affinity?: Affinity
+  tolerations?: Toleration[]
+  topologySpreadConstraints?: TopologySpreadConstraint[]
+  containers?: Container[]
+  initContainers?: Container[]
+  overhead?: Record<string, string>
   serviceAccountName?: string
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
@@ -31,7 +94,7 @@ export interface Pod extends KubernetesObject {
       name: string
       ready: boolean
       restartCount: number
-      state?: Record<string, { reason?: string }>
+      state?: Record<string, { reason?: string; message?: string; exitCode?: number }>
     }[]
   }
 }
@@ -58,19 +121,26 @@ export interface CronJob extends KubernetesObject {
 }
 
 export interface Node extends KubernetesObject {
-  spec: { unschedulable?: boolean; taints?: { key: string; effect: string }[] }
+  spec: { unschedulable?: boolean; taints?: Taint[]; providerID?: string }
   status?: {
     conditions?: { type: string; status: string; reason?: string; message?: string }[]
     addresses?: { type: string; address: string }[]
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
+    allocatable?: Record<string, string>
     volumesInUse?: string[]
   }
 }
 
 export interface Job extends KubernetesObject {
   spec: { suspend?: boolean; template: { spec: PodSpec } }
-  status?: { active?: number; ready?: number; conditions?: { type: string; status: string }[] }
+  status?: {
+    active?: number
+    ready?: number
+    succeeded?: number
+    failed?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
+  }
 }
 
 export interface PodDisruptionBudget extends KubernetesObject {
@@ -86,6 +156,7 @@ export interface PodDisruptionBudget extends KubernetesObject {
     desiredHealthy?: number
     expectedPods?: number
     observedGeneration?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
 
@@ -112,13 +183,18 @@ export interface PersistentVolume extends KubernetesObject {
     volumeMode?: string
     accessModes?: string[]
     persistentVolumeReclaimPolicy?: string
-    nodeAffinity?: {
-      required?: {
-        nodeSelectorTerms: { matchExpressions?: { key: string; operator: string; values?: string[] }[] }[]
-      }
-    }
+    nodeAffinity?: { required?: NodeSelector }
   }
   status?: { phase?: string }
+}
+
+export interface VolumeAttachment extends KubernetesObject {
+  spec: { attacher: string; nodeName: string; source: { persistentVolumeName?: string } }
+  status?: {
+    attached?: boolean
+    attachError?: { message?: string }
+    detachError?: { message?: string }
+  }
 }
 
 /**

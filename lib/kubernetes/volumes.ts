@@ -4,10 +4,14 @@ import { type CronJob, fullName, type PersistentVolume, type PersistentVolumeCla
 import { describeOwner, listPods, ownerOf } from './pods.ts'
 import { claimsOfTemplate, listScalable } from './workloads.ts'
 
-/** What becomes of a volume's data when its machine is replaced. */
-export type VolumeFate = 'lost' | 'preserved' | 'unknown'
+/**
+ * What becomes of a volume's data when its machine is replaced. `evacuated`: it was copied off the machine in this run.
+ * `empty`: the claim has no volume yet. `unknown`: nobody has said where its class keeps its data.
+ */
+export type VolumeFate = 'lost' | 'evacuated' | 'preserved' | 'unknown' | 'empty'
 
 export interface VolumeOutlook {
+  /** `namespace/name` */
   readonly claim: string
   readonly volume: string
   readonly storageClass: string
@@ -15,17 +19,24 @@ export interface VolumeOutlook {
   readonly bytes: number
   readonly where: string
   readonly fate: VolumeFate
+  /** The entry of ACCEPT_DATA_LOSS that gives this claim up; null if none does. */
+  readonly acceptedBy: string | null
   readonly usedBy: readonly string[]
 }
+
+/** What decides about the fate of volumes. */
+export type FateSettings = Pick<Settings, 'nodeName' | 'localStorageClasses' | 'nfsStorageClasses' | 'acceptDataLoss'>
 
 /**
  * Every claim with its volume, its size, who uses it, and whether its data survives new hardware. Data on the node's
  * own disk (a local or hostPath volume, or a class of LOCAL_STORAGE_CLASSES) is not in etcd, so no snapshot brings it
- * back: the claim stays Bound, its folder is empty. What lies on another node's disk stays where it is.
+ * back: the claim stays Bound, its folder is empty. That of another node stays where it is.
+ * @param evacuated claims whose data was copied off the machine in this run
  */
 export async function readVolumes(
   api: KubernetesApi,
-  settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses' | 'nodeName'>,
+  settings: FateSettings,
+  evacuated: ReadonlySet<string> = new Set(),
 ): Promise<VolumeOutlook[]> {
   const [claims, volumes, users] = await Promise.all([
     api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
@@ -43,10 +54,17 @@ export async function readVolumes(
       size,
       bytes: parseQuantity(size),
       where: whereOf(volume),
-      fate: fateOf(claim.spec.storageClassName ?? '', volume, settings),
+      fate: fateOfClaim(claim, volume, settings, evacuated),
+      acceptedBy: settings.acceptDataLoss.find((pattern) => matchesClaim(pattern, fullName(claim))) ?? null,
       usedBy: users.get(fullName(claim)) ?? [],
     }
   })
+}
+
+/** Whether an entry of ACCEPT_DATA_LOSS, such as `monitoring/*`, means this claim (`namespace/name`). */
+export function matchesClaim(pattern: string, claim: string): boolean {
+  const literal = (text: string) => text.replaceAll(/[\\^$.|?+()[\]{}]/g, '\\$&')
+  return new RegExp(`^${pattern.split('*').map(literal).join('[^/]*')}$`).test(claim)
 }
 
 /**
@@ -100,6 +118,18 @@ export async function usersOfClaims(api: KubernetesApi): Promise<Map<string, str
   return new Map([...users].map(([claim, names]) => [claim, [...names]]))
 }
 
+function fateOfClaim(
+  claim: PersistentVolumeClaim,
+  volume: PersistentVolume | undefined,
+  settings: FateSettings,
+  evacuated: ReadonlySet<string>,
+): VolumeFate {
+  const { storageClassName: storageClass = '', volumeName = '' } = claim.spec
+  if (volumeName === '') return 'empty'
+  const fate = fateOf(storageClass, volume, settings)
+  return fate === 'lost' && evacuated.has(fullName(claim)) ? 'evacuated' : fate
+}
+
 /** The drivers whose volumes are exports of a file server: nothing of them lies on a node. */
 const fileServerDrivers: readonly string[] = ['nfs.csi.k8s.io', 'smb.csi.k8s.io', 'org.democratic-csi.nfs']
 
@@ -108,7 +138,7 @@ export function fateOf(
   storageClass: string,
   volume: PersistentVolume | undefined,
   settings: Pick<Settings, 'localStorageClasses' | 'nfsStorageClasses' | 'nodeName'>,
-): VolumeFate {
+): 'lost' | 'preserved' | 'unknown' {
   const { local, hostPath, nfs, csi } = volume?.spec ?? {}
   if (local || hostPath || settings.localStorageClasses.includes(storageClass)) {
     const node = volume ? nodeOf(volume) : null

@@ -73,6 +73,13 @@ export const phases: readonly Phase[] = [
 /** Those that have no place in that order. */
 const anyTime: readonly Phase[] = [
   {
+    name: 'evacuate',
+    summary: 'copy the data of local volumes off the machine, or back onto it',
+    changes: 'copies of local volumes; with --back, the volumes themselves',
+    journaled: true,
+    repeatable: true,
+  },
+  {
     name: 'backup-verify',
     summary: 'read a backup back, open its snapshot, say what a recovery would restore',
     changes: null,

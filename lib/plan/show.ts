@@ -10,39 +10,48 @@ import { type Question, questions } from './questions.ts'
  */
 export function showPlan({ console, settings }: Migration, inventory: Inventory): void {
   console.table(`Cluster ${settings.clusterName}`, ['what', 'how much'], inventoryRows(inventory))
-  showFate(console, 'Data that WILL be lost (on the disk of the old machine)', inventory, 'lost')
-  showFate(console, 'Data that will be preserved (outside of the machine)', inventory, 'preserved')
-  showFate(
-    console,
-    'Data whose fate is unknown: a class in neither LOCAL_STORAGE_CLASSES nor NFS_STORAGE_CLASSES',
-    inventory,
-    'unknown',
-  )
+  showFates(console, settings, inventory)
   showEstimate(console, inventory)
   showQuestions(console, questions(settings, { liqo: inventory.liqo, nodes: inventory.nodes.length }))
 }
 
-function showFate(
-  console: Migration['console'],
-  title: string,
-  inventory: Inventory,
-  fate: VolumeOutlook['fate'],
-): void {
-  const volumes = inventory.volumes.filter((volume) => volume.fate === fate)
-  if (volumes.length === 0) return
-  const bytes = volumes.reduce((sum, volume) => sum + volume.bytes, 0)
-  const rows = volumes.map(({ claim, size, storageClass, usedBy, where }) => [
-    claim,
-    size,
-    storageClass,
-    usedBy.join(', ') || 'nobody',
-    where,
-  ])
-  console.table(
-    `${title}: ${volumes.length} volumes, ${formatBytes(bytes)} claimed`,
-    ['claim', 'size', 'class', 'used by', 'where'],
-    rows,
+const order = [
+  'LOST',
+  'unknown',
+  'lost, accepted',
+  'to be evacuated',
+  'evacuated',
+  'preserved',
+  'no volume yet',
+] as const
+
+function showFates(console: Migration['console'], settings: Migration['settings'], { volumes }: Inventory): void {
+  const groups = order.flatMap((fate) => {
+    const group = volumes.filter((volume) => fateFor(volume, settings) === fate)
+    return group.length === 0 ? [] : [{ fate, group }]
+  })
+  const counts = groups.map(({ fate, group }) => {
+    const bytes = group.reduce((sum, volume) => sum + volume.bytes, 0)
+    return `${group.length} ${fate} (${formatBytes(bytes)} claimed)`
+  })
+  const rows = groups.flatMap(({ fate, group }) =>
+    group.map(({ claim, usedBy, size, storageClass, acceptedBy, where }) => [
+      claim,
+      usedBy.join(', ') || 'nobody',
+      size,
+      storageClass,
+      fate === 'lost, accepted' ? `lost, accepted by ${acceptedBy}` : fate,
+      where,
+    ]),
   )
+  console.table(`Volumes: ${counts.join(', ')}`, ['claim', 'used by', 'size', 'class', 'fate', 'where'], rows)
+}
+
+/** What becomes of its data as the settings are. Unknown: its class is in neither LOCAL_STORAGE_CLASSES nor NFS_STORAGE_CLASSES. */
+function fateFor({ fate, acceptedBy }: VolumeOutlook, settings: Migration['settings']): (typeof order)[number] {
+  if ((fate === 'lost' || fate === 'unknown') && acceptedBy !== null) return 'lost, accepted'
+  if (fate === 'lost') return settings.evacuateTo === undefined ? 'LOST' : 'to be evacuated'
+  return fate === 'empty' ? 'no volume yet' : fate
 }
 
 function showEstimate(console: Migration['console'], inventory: Inventory): void {

@@ -4,6 +4,7 @@ import { KubernetesApi } from '../kubernetes/api.ts'
 import { type Network, takeNetwork } from './addresses.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
+import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
 import { populate } from './homelab.ts'
 import { createHomelab, homelabEnvironment, type PracticeHomelab } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
@@ -41,6 +42,7 @@ export class PracticeCluster {
   readonly #network: Network
   readonly #options: PracticeClusterOptions
   readonly #step: Step
+  #copyingPods: CopyingPods | undefined
 
   private constructor(folder: string, network: Network, homelab: PracticeHomelab, options: PracticeClusterOptions) {
     this.folder = folder
@@ -113,6 +115,18 @@ export class PracticeCluster {
         api.close()
       }
     })
+    this.#copyingPods = startCopyingPods(this.homelab.kubeconfig, {
+      localPathRoot: () => {
+        const machine = this.machines.findLast((each) => each.running)
+        return machine ? localPathRoot(machine) : null
+      },
+      nas: this.nas,
+    })
+  }
+
+  /** What stands for the homelab's file servers. */
+  get nas(): string {
+    return join(this.folder, 'nas')
   }
 
   /** The Kubernetes API by the homelab's kubeconfig as it is now; close() it after use. */
@@ -144,6 +158,7 @@ export class PracticeCluster {
 
   /** Cuts the power of all machines, gives the address back and removes the folder, unless it is to be kept. */
   async destroy(): Promise<void> {
+    await this.#copyingPods?.stop()
     for (const machine of this.machines) machine.pullPower()
     for (const machine of this.machines) await machine.waitUntilOff(20)
     this.#network.release()

@@ -6,6 +6,7 @@ import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { variables } from '../settings.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
+import { canCopy } from './copying-pods.ts'
 import { runTalosctl } from './run-talosctl.ts'
 
 /** What an operator of the practice cluster has on disk: a homelab's repository, its credentials, its settings. */
@@ -124,6 +125,8 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     STATEFUL_NAMESPACES: 'observability,monitoring',
     LOCAL_STORAGE_CLASSES: 'local-path',
     NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',
+    EMPTYDIR_DATA: 'delete',
+    ...fatesOfVolumes(),
     DRAIN_TIMEOUT: '180',
     SHUTDOWN_TIMEOUT: '120',
     MACHINE_TIMEOUT: '180',
@@ -133,6 +136,13 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
   return Object.entries(values)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('')
+}
+
+/** Models can be fetched again; the rest is copied, if this machine has what the pods' image has. */
+function fatesOfVolumes(): Partial<Record<keyof typeof variables, string>> {
+  return canCopy()
+    ? { EVACUATE_TO: 'fatboy-nfs-appdata', EVACUATE_PER_NODE: '4', ACCEPT_DATA_LOSS: 'hybrid-llm/*' }
+    : { ACCEPT_DATA_LOSS: '*/*' }
 }
 
 /** A clean work tree, as preflight wants it. Without git there is none, and preflight says so. */

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stillAway } from '../kubernetes/evacuation/ledger.ts'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
 import { OperatorError } from '../migration/errors.ts'
@@ -7,6 +8,7 @@ import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
 import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
+import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
@@ -15,6 +17,7 @@ import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './
 import { compareRebuilt, convergedProof, readAnnounced } from './rebuilt.ts'
 import { runTask } from './run-task.ts'
 import { readTruth, type Truth } from './truth.ts'
+import { volumesProof } from './volume-trees.ts'
 
 export interface RehearsalOptions {
   console: Console
@@ -69,10 +72,12 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   try {
     const { exitCode, replacement } = await planAndMigrate(cluster, options)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
+    const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
+    const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : compareTruths(before, await truthOf(cluster))),
+        : [...compareTruths(before, await truthOf(cluster)), proof]),
       offProof(cluster.old),
       await etcdProof(cluster),
     ])
@@ -81,7 +86,6 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       replacement: replacement.timeline,
       provenOff: provenOffAt(journalOf(cluster)),
     })
-    const leftBehind = volumesLeftBehind(cluster.old, replacement)
     const { recovery } = options
     return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, leftBehind }
   } finally {
@@ -127,16 +131,6 @@ function taskOf(cluster: PracticeCluster, args: string[], { flags, signal }: Reh
   const dashes = flags.length > 0 ? ['--', ...flags] : []
   const run = { task: cluster.binaries.task, environment: cluster.environment, output: 'inherit', signal } as const
   return runTask([...args, ...dashes], run)
-}
-
-/** What no snapshot of etcd can move: the data of local-path volumes. Only the names of their folders, for those are what differs. */
-function volumesLeftBehind(old: PracticeMachine, replacement: PracticeMachine): string[] {
-  const volumes = (machine: PracticeMachine) => {
-    const folder = localPathRoot(machine)
-    return existsSync(folder) ? readdirSync(folder).filter((name) => readdirSync(join(folder, name)).length > 0) : []
-  }
-  const there = new Set(volumes(replacement))
-  return volumes(old).filter((name) => !there.has(name))
 }
 
 async function truthOf(cluster: PracticeCluster): Promise<Truth> {
@@ -210,8 +204,8 @@ export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
   console.info('')
   console.info('What may differ between the two clusters:')
   for (const line of excusedLines(before, recovery)) console.info(`  ${line}`)
-  const volumes = `${leftBehind.length} local-path volumes`
-  console.warn(`Left on the old machine's disk, as migrate:plan says beforehand: the data of ${volumes}.`)
+  const accepted = canCopy() ? 'as accepted' : 'for there is no rsync here to copy it (apt-get install rsync)'
+  console.warn(`Left on the old machine's disk, ${accepted}: the data of ${leftBehind.join(', ') || 'no volume'}.`)
   showDowntime(downtime, console)
 }
 

@@ -12,7 +12,7 @@ import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
 
 const silent = { info: () => undefined, warn: () => undefined, detail: () => undefined }
 
-/** A real etcd and API server without a machine around them; with `pods`, also the controllers, the scheduler and kwok's pods. */
+/** A real etcd and API server without a machine around them; with `pods`, also the controllers, the scheduler and, unless they are `scheduled` only, kwok's pods. */
 export interface BareCluster {
   readonly api: KubernetesApi
   readonly kubeconfig: string
@@ -26,7 +26,11 @@ export interface BareCluster {
 }
 
 export interface BareClusterOptions {
-  pods?: boolean
+  pods?: boolean | 'scheduled'
+  /** kwok's Stages of pods, instead of its own, which end a pod at once whatever its grace and its finalizers */
+  stages?: string
+  /** which of kube-controller-manager's controllers run, as its --controllers has it */
+  controllers?: string
   /** further arguments of kube-apiserver */
   apiServer?: readonly string[]
 }
@@ -75,17 +79,18 @@ export async function startBareCluster(options: BareClusterOptions = {}): Promis
         '10257',
         '--cert-dir',
         'manager',
+        ...(options.controllers === undefined ? [] : [`--controllers=${options.controllers}`]),
       ]
       start(binaries['kube-controller-manager'], [...connect, ...quiet, ...manager])
       start(binaries['kube-scheduler'], [...connect, ...quiet, '--secure-port', '10259', '--cert-dir', 'scheduler'])
-      start(binaries.kwok, [
+      const stages = join(folder, 'stages.yaml')
+      if (options.stages !== undefined) writeFileSync(stages, options.stages)
+      const kwok = [
         ...connect,
-        '--manage-all-nodes',
-        '--node-ip',
-        address,
-        '--node-lease-duration-seconds',
-        '40',
-      ])
+        ...(options.stages === undefined ? [] : ['--config', stages]),
+        ...['--manage-all-nodes', '--node-ip', address, '--node-lease-duration-seconds', '40'],
+      ]
+      if (options.pods !== 'scheduled') start(binaries.kwok, kwok)
     }
     return {
       ...{ api, kubeconfig, etcd: etcdUrl, stop },

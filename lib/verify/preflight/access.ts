@@ -66,13 +66,20 @@ const deeds: readonly [verb: string, resource: string, group: string][] = [
   ['patch', 'applications', 'argoproj.io'],
 ]
 
+/** And where local volumes are copied. */
+const deedsOfEvacuation: typeof deeds = [
+  ['create', 'persistentvolumeclaims', ''],
+  ['create', 'jobs', 'batch'],
+  ['delete', 'jobs', 'batch'],
+]
+
 /** Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access */
 const weMayDoIt: PreflightCheck = {
   name: 'We may do what the evening needs',
   run: async (context) => {
     const api = await context.api()
     const answers = await pMap(
-      deeds,
+      [...deeds, ...(context.settings.evacuateTo === undefined ? [] : deedsOfEvacuation)],
       async ([verb, resource, group]) => {
         const [name, subresource] = resource.split('/')
         const resourceAttributes = { verb, group, resource: name, ...(subresource ? { subresource } : {}) }

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { Settings } from '../../settings.ts'
+import type { Job, NodeSelector, PersistentVolumeClaim, Pod } from '../kinds.ts'
+import { type Direction, exitCodes, mounts, scriptOf } from './script.ts'
+
+/** On everything that an evacuation makes: Jobs and their pods say which way, claims of copies say `copy`. */
+export const evacuationLabel = 'talos-migrate/evacuation'
+/** On a Job: which run, and which of its quiet times, it copies for. */
+export const roundAnnotation = 'talos-migrate/round'
+/** On a copy's claim: the claim that it is a copy of, and what was copied and brought back. */
+export const copyAnnotations = {
+  of: 'talos-migrate/copy-of',
+  evacuated: 'talos-migrate/evacuated',
+  broughtBack: 'talos-migrate/brought-back',
+} as const
+
+/** One volume on a node's disk and the claim of its copy, in the same namespace, for a pod mounts claims of its own only. */
+export interface VolumePair {
+  readonly namespace: string
+  readonly claim: string
+  readonly volume: string
+  readonly size: string
+  readonly node: string
+  readonly affinity: NodeSelector
+  readonly copy: string
+  /** The class of the copy. */
+  readonly storageClass: string
+}
+
+const { noRoom, different, occupied, damaged } = exitCodes
+const hopeless = [noRoom, different, occupied, damaged]
+
+const lastWords = z.object({ files: z.number(), kib: z.number(), digest: z.string().regex(/^[0-9a-f]{64}$/) })
+
+/** What was copied, as the Job found it: files, KiB on disk, SHA-256 of the list of all files' SHA-256. */
+export type Copied = z.output<typeof lastWords>
+
+/** The name of what belongs to a claim: readable, unique, and no longer than a label may be. */
+export function nameFor(prefix: string, claim: string): string {
+  const name = `${prefix}-${claim}`
+  if (name.length <= 63) return name
+  return `${name.slice(0, 54).replace(/[^a-z0-9]+$/, '')}-${createHash('sha256').update(claim).digest('hex').slice(0, 8)}`
+}
+
+/** Where the API serves the Job of one volume and direction. */
+export function jobPath(pair: VolumePair, direction: Direction): string {
+  return `/apis/batch/v1/namespaces/${pair.namespace}/jobs/${jobName(pair, direction)}`
+}
+
+/** The claim that the copy lies in: as large as the volume, of the class EVACUATE_TO. */
+export function copyClaim(pair: VolumePair): PersistentVolumeClaim {
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {
+      name: pair.copy,
+      namespace: pair.namespace,
+      labels: { [evacuationLabel]: 'copy', 'app.kubernetes.io/managed-by': 'talos-migrate' },
+      annotations: { [copyAnnotations.of]: `${pair.namespace}/${pair.claim}` },
+    },
+    spec: {
+      accessModes: ['ReadWriteMany'],
+      storageClassName: pair.storageClass,
+      resources: { requests: { storage: pair.size } },
+    } as PersistentVolumeClaim['spec'],
+  }
+}
+
+/**
+ * The Job that copies one volume. Its pod goes where the volume is, cordoned or not, and is root within what PodSecurity's
+ * baseline, Talos' default, allows: owners could not be kept otherwise.
+ * Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
+ * @param digest what the copy must have, on the way back
+ */
+export function copyJob(
+  pair: VolumePair,
+  direction: Direction,
+  { image, round, digest }: { image: Settings['evacuateImage']; round: string; digest?: string },
+): Job {
+  const labels = { [evacuationLabel]: direction, 'app.kubernetes.io/managed-by': 'talos-migrate' }
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobName(pair, direction),
+      namespace: pair.namespace,
+      labels,
+      annotations: { [copyAnnotations.of]: `${pair.namespace}/${pair.claim}`, [roundAnnotation]: round },
+    },
+    spec: {
+      backoffLimit: 2,
+      // What a second attempt cannot mend is not tried again.
+      podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: hopeless } }] },
+      // A day: long enough to look at its log in the morning.
+      ttlSecondsAfterFinished: 86_400,
+      template: {
+        metadata: { labels },
+        spec: {
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          terminationGracePeriodSeconds: 5,
+          affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: pair.affinity } },
+          tolerations: [{ operator: 'Exists', effect: 'NoSchedule' }],
+          securityContext: { runAsUser: 0, runAsGroup: 0, seccompProfile: { type: 'RuntimeDefault' } },
+          containers: [container(direction, image, digest)],
+          volumes: [
+            { name: 'local', persistentVolumeClaim: { claimName: pair.claim } },
+            { name: 'copy', persistentVolumeClaim: { claimName: pair.copy } },
+          ],
+        },
+      },
+    } as Job['spec'],
+  }
+}
+
+/** What a pod's container said last. @throws ZodError when that is not what a good end says */
+export function copiedBy(pod: Pod): Copied {
+  return lastWords.parse(JSON.parse(lastWordsOf(pod)))
+}
+
+/** The last words of a pod's container; '' while it runs, or when it was killed. */
+export function lastWordsOf(pod: Pod): string {
+  return pod.status.containerStatuses?.[0]?.state?.terminated?.message?.trim() ?? ''
+}
+
+function jobName(pair: VolumePair, direction: Direction): string {
+  return nameFor(`evacuate-${direction}`, pair.claim)
+}
+
+function container(direction: Direction, image: string, digest: string | undefined) {
+  return {
+    name: 'rsync',
+    image,
+    command: ['/bin/sh', '-c', scriptOf(direction)],
+    ...(digest === undefined ? {} : { env: [{ name: 'DIGEST', value: digest }] }),
+    resources: { requests: { cpu: '100m', memory: '64Mi' } },
+    securityContext: { allowPrivilegeEscalation: false },
+    terminationMessagePath: mounts.result,
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    volumeMounts: [
+      { name: 'local', mountPath: mounts.local, ...(direction === 'out' ? { readOnly: true } : {}) },
+      { name: 'copy', mountPath: mounts.copy },
+    ],
+  }
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import type { Journal, Migration } from '../../migration/migration.ts'
+import type { Copied, VolumePair } from './job.ts'
+
+const evacuatedSchema = z.object({
+  namespace: z.string(),
+  claim: z.string(),
+  volume: z.string(),
+  copy: z.string(),
+  storageClass: z.string(),
+  files: z.number(),
+  kib: z.number(),
+  digest: z.string(),
+})
+
+/** A volume whose data lies in a copy that was compared with it. */
+export type Evacuated = z.output<typeof evacuatedSchema>
+
+const evacuatedFact = 'evacuated '
+const broughtBackFact = 'brought back '
+
+export function rememberEvacuated(migration: Migration, pair: VolumePair, copied: Copied): void {
+  const { namespace, claim, volume, copy, storageClass } = pair
+  const { files, kib, digest } = copied
+  const fact: Evacuated = { namespace, claim, volume, copy, storageClass, files, kib, digest }
+  migration.remember(`${evacuatedFact}${namespace}/${claim}`, fact)
+}
+
+export function rememberBroughtBack(migration: Migration, { namespace, claim }: VolumePair): void {
+  migration.remember(`${broughtBackFact}${namespace}/${claim}`, true)
+}
+
+/**
+ * The claims whose copies are as the volumes are: those that were copied in this run, and after the workloads were last allowed
+ * to start.
+ */
+export function evacuatedNow(journal: Journal): Set<string> {
+  return claimsCopiedAfter(journal, lastPhase(journal, 'resume'))
+}
+
+/** Those that this very phase has copied since it was last begun anew; what was copied before may have changed since. */
+export function evacuatedInPhase({ journal, phase }: Pick<Migration, 'journal' | 'phase'>): Set<string> {
+  return claimsCopiedAfter(journal, lastPhase(journal, phase, 'begin'))
+}
+
+/** The class that this run's copies are in; undefined when it has none. */
+export function classOfCopies(journal: Journal): string | undefined {
+  return evacuations(journal).at(-1)?.fact.storageClass
+}
+
+/** What was evacuated in this run and has not been brought back since, each with its newest copy. */
+export function stillAway(journal: Journal): Evacuated[] {
+  return evacuations(journal).flatMap(({ at, fact }) => {
+    const name = `${broughtBackFact}${fact.namespace}/${fact.claim}`
+    const back = journal.records.findLastIndex((record) => record.type === 'fact' && record.name === name)
+    return back > at ? [] : [fact]
+  })
+}
+
+/** Names one beginning of a phase: what a Job of an earlier one has copied may have changed since. */
+export function roundOf({ journal, phase }: Pick<Migration, 'journal' | 'phase'>): string {
+  const run = journal.records.find((record) => record.type === 'run')
+  const begun = journal.records[lastPhase(journal, phase, 'begin')]
+  return [run?.type === 'run' ? run.id : 'no run', phase, begun?.at ?? ''].join(' ')
+}
+
+/** Whether the old machine has gone since the workloads last ran: its disk is not there to be copied from. */
+export function machineIsGone(journal: Journal): boolean {
+  return journal.phaseState('shutdown') === 'done' && journal.doneAfter('shutdown', 'resume')
+}
+
+/** Whether another machine has taken over since the volumes were copied. */
+export function machineWasReplaced(journal: Journal): boolean {
+  return journal.phaseState('provision') === 'done'
+}
+
+function claimsCopiedAfter(journal: Journal, after: number): Set<string> {
+  const copied = evacuations(journal).filter(({ at }) => at > after)
+  return new Set(copied.map(({ fact }) => `${fact.namespace}/${fact.claim}`))
+}
+
+function lastPhase(journal: Journal, name: string, state?: 'begin'): number {
+  return journal.records.findLastIndex(
+    (record) => record.type === 'phase' && record.phase === name && (state === undefined || record.state === state),
+  )
+}
+
+function evacuations(journal: Journal): { at: number; fact: Evacuated }[] {
+  const newest = new Map<string, { at: number; fact: Evacuated }>()
+  for (const [at, record] of journal.records.entries()) {
+    if (record.type !== 'fact' || !record.name.startsWith(evacuatedFact)) continue
+    newest.set(record.name, { at, fact: evacuatedSchema.parse(record.fact) })
+  }
+  return [...newest.values()]
+}
