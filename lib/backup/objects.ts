@@ -22,7 +22,10 @@ export async function objectsInBackup(folder: string): Promise<InBackup> {
 }
 
 /** @throws OperatorError when the backup is known to be of another cluster, or of the same before it was rebuilt */
-export async function assertSameCluster(api: KubernetesApi, { folder, manifest }: ChosenBackup): Promise<void> {
+export async function assertSameCluster(
+  api: Pick<KubernetesApi, 'getOrNull' | 'server'>,
+  { folder, manifest }: ChosenBackup,
+): Promise<void> {
   const { kubeSystemUid } = manifest.identity
   const namespace = await api.getOrNull('/api/v1/namespaces/kube-system')
   if (kubeSystemUid === undefined || namespace?.metadata.uid === kubeSystemUid) return
