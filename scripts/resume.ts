@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { chooseBackup } from '../lib/backup/choose.ts'
-import { objectsInBackup } from '../lib/backup/objects.ts'
+import { assertSameCluster, objectsInBackup } from '../lib/backup/objects.ts'
 import { findLostSuspensions, rememberUnsettledIn } from '../lib/gitops/lost-suspensions.ts'
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
@@ -15,6 +15,7 @@ import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { adoptChanges, showLostChanges } from '../lib/migration/adopt.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
+import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 
 export default await phase(
@@ -25,18 +26,6 @@ export default await phase(
     const api = await KubernetesApi.fromFile(kubeconfig)
 
     await migration.step('Wait for the API', () => apiIsUp(migration, api))
-    if (typeof fromBackup === 'string') {
-      await migration.step('Find in the backup what a drain has quieted', async () => {
-        const backup = await chooseBackup(migration, fromBackup || undefined)
-        const inBackup = await objectsInBackup(backup.folder)
-        const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
-        migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
-        showLostChanges(migration, lost)
-        adoptChanges(migration, lost)
-        await rememberUnsettledIn(migration, api, inBackup)
-        await rememberUnreadyIn(migration, inBackup)
-      })
-    }
     await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
 
     if (await isRebuilt(migration, api)) {
@@ -49,6 +38,9 @@ export default await phase(
       return api.close()
     }
 
+    if (typeof fromBackup === 'string') {
+      await migration.step('Find in the backup what a drain has quieted', () => findLost(migration, api, fromBackup))
+    }
     await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
     // Before anything that would write into an empty volume runs again.
     await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
@@ -73,3 +65,17 @@ export default await phase(
   },
   { 'take-back': 'boolean', 'from-backup': 'optional string' },
 )
+
+/** Makes up for a lost journal; from then on all is as if it had never been lost. */
+async function findLost(migration: Migration, api: KubernetesApi, named: string): Promise<void> {
+  const backup = await chooseBackup(migration, named || undefined)
+  await assertSameCluster(api, backup)
+  const inBackup = await objectsInBackup(backup.folder)
+  const { nodeName } = migration.settings
+  const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
+  migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
+  showLostChanges(migration, lost)
+  adoptChanges(migration, lost)
+  await rememberUnsettledIn(migration, api, inBackup)
+  await rememberUnreadyIn(migration, inBackup)
+}

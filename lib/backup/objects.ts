@@ -1,4 +1,6 @@
-import type { KubernetesObject } from '../kubernetes/api.ts'
+import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
+import { OperatorError } from '../migration/errors.ts'
+import type { ChosenBackup } from './choose.ts'
 import { backedUpObjects } from './restore/source.ts'
 
 /** All objects of one resource that a backup holds, as the API server sent them; none when it has none. */
@@ -17,4 +19,18 @@ export async function objectsInBackup(folder: string): Promise<InBackup> {
     if (entry) for await (const object of objects(entry)) found.push(object)
     return found
   }
+}
+
+/** @throws OperatorError when the backup is known to be of another cluster, or of the same before it was rebuilt */
+export async function assertSameCluster(
+  api: Pick<KubernetesApi, 'getOrNull' | 'server'>,
+  { folder, manifest }: ChosenBackup,
+): Promise<void> {
+  const { kubeSystemUid } = manifest.identity
+  const namespace = await api.getOrNull('/api/v1/namespaces/kube-system')
+  if (kubeSystemUid === undefined || namespace?.metadata.uid === kubeSystemUid) return
+  throw new OperatorError(`The backup ${folder} is not of the cluster that answers at ${api.server}.`, {
+    means: `Its kube-system has the UID ${kubeSystemUid}, the cluster's has ${namespace?.metadata.uid}. Nothing was changed.`,
+    next: 'Name a backup of this cluster (-- --from-backup FOLDER), or correct KUBECONFIG.',
+  })
 }
