@@ -77,6 +77,7 @@ export const variables = {
   STATEFUL_NAMESPACES: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
+  EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
   ACCEPT_DATA_LOSS: claims.default([]),
   EVACUATE_TO: text.optional(),
   EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
@@ -130,6 +131,8 @@ export interface Settings {
   readonly statefulNamespaces: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
+  /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
+  readonly deleteEmptyDirData: boolean
   /** Claims as NAMESPACE/NAME, with * for any part of either, whose data may be lost with the machine. */
   readonly acceptDataLoss: readonly string[]
   /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
@@ -254,6 +257,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     statefulNamespaces: v.STATEFUL_NAMESPACES,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
+    deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
     acceptDataLoss: v.ACCEPT_DATA_LOSS,
     evacuateTo: v.EVACUATE_TO,
     evacuateImage: v.EVACUATE_IMAGE,

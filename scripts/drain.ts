@@ -4,33 +4,39 @@ import { suspendArgoCd } from '../lib/gitops/suspend-argocd.ts'
 import { suspendFlux } from '../lib/gitops/suspend-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { findCronJobs, suspendCronJobs } from '../lib/kubernetes/cronjobs.ts'
-import { drain, lookAhead, refuseUnmanaged, showOutlook } from '../lib/kubernetes/drain.ts'
+import { drain, verifyMachineIsDrained } from '../lib/kubernetes/drain.ts'
+import { drainFlags, drainOptions, nodesToDrain } from '../lib/kubernetes/drain-options.ts'
+import { lookAhead, refuseUntold } from '../lib/kubernetes/drain-outlook.ts'
 import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
-import { cordon, getNode } from '../lib/kubernetes/nodes.ts'
+import { cordon } from '../lib/kubernetes/nodes.ts'
 import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
-import { findStateful, showStateful } from '../lib/kubernetes/workloads.ts'
+import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
+import { findStateful, type StatefulWorkload, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 
 export default await phase(
   'drain',
   async (migration) => {
     const { settings } = migration
-    const { nodeName } = settings
-    const force = migration.flags.force === true
+    const options = drainOptions(migration.flags, settings)
     const api = await KubernetesApi.fromFile(settings.kubeconfig)
+    const nodes = await nodesToDrain(api, migration.flags, settings)
+    // Other nodes keep their disks.
+    const isMachine = nodes.includes(settings.nodeName)
+    const outlook = (scaledDown: StatefulWorkload[]) =>
+      lookAhead(api, nodes, { ...options, scaledDown, now: migration.clock.now() })
 
     await migration.step('Look at what the drain will meet', async () => {
-      await getNode(api, nodeName)
       const stateful = await findStateful(api, settings)
-      const outlook = await lookAhead(api, nodeName, { force, scaledDown: stateful })
+      const expected = await outlook(stateful)
       await rememberUnready(migration, api)
       showStateful(migration, stateful)
-      showOutlook(migration, outlook)
-      refuseUnmanaged(outlook)
-      await refuseUndecided(migration, api)
+      showOutlook(migration, expected)
+      refuseUntold(expected)
+      if (isMachine) await refuseUndecided(migration, api)
     })
 
     // GitOps first: it would bring back within a minute whatever is scaled down below.
@@ -48,24 +54,28 @@ export default await phase(
       scaleDown(migration, api, await findStateful(api, settings)),
     )
 
-    await migration.step(`Cordon ${nodeName}`, () => cordon(migration, api, nodeName))
-    await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
-    await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+    for (const node of nodes) await migration.step(`Cordon ${node}`, () => cordon(migration, api, node))
+    if (isMachine) {
+      await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
+      await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+    }
 
     // A dry run has scaled nothing down, so it looks ahead as if it had.
     const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
     await migration.step('Scale down what its budget would keep here for ever', async () => {
-      const { toScaleDown } = await lookAhead(api, nodeName, { force, scaledDown })
+      const { toScaleDown } = await outlook(scaledDown)
       await scaleDown(migration, api, toScaleDown)
       scaledDown.push(...(migration.dryRun ? toScaleDown : []))
     })
-    await migration.step(`Drain ${nodeName}`, async () =>
-      drain(migration, api, await lookAhead(api, nodeName, { force, scaledDown })),
+    const only = options.podSelector === undefined ? '' : ` of ${options.podSelector}`
+    await migration.step(`Drain ${nodes.join(', ')}${only}`, async () =>
+      drain(migration, api, await outlook(scaledDown), options),
     )
     await migration.step('See that all stays quiet', () =>
       staysQuiet(migration, api, () => scaleDownAgain(migration, api)),
     )
+    verifyMachineIsDrained(migration, nodes)
     api.close()
   },
-  { force: 'boolean' },
+  drainFlags,
 )

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
-import { showOutlook } from '../lib/kubernetes/drain.ts'
 import { evacuatedNow } from '../lib/kubernetes/evacuation/ledger.ts'
 import { acceptance, withoutWayOut } from '../lib/kubernetes/evacuation/loss.ts'
+import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
 import { showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { takeInventory } from '../lib/plan/inventory.ts'
@@ -12,7 +12,8 @@ import { planFromGit } from '../lib/recovery/plan.ts'
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
   const inventory = await migration.step('Look at the cluster', async () => {
-    const found = await takeInventory(api, migration.settings, evacuatedNow(migration.journal))
+    const { clock, journal, settings } = migration
+    const found = await takeInventory(api, settings, { evacuated: evacuatedNow(journal), now: clock.now() })
     showPlan(migration, found)
     showStateful(migration, found.stateful)
     showOutlook(migration, found.outlook)

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { phase } from '../lib/migration/phase.ts'
+import { restoreListFits } from '../lib/recovery/preflight.ts'
 import { LiveContext } from '../lib/verify/preflight/context.ts'
 import { preflight } from '../lib/verify/preflight.ts'
 import { failOnErrors, showChecks } from '../lib/verify/show.ts'
 
 export default await phase('preflight', async (migration) => {
   const context = new LiveContext(migration.settings, migration.clock.now())
-  const results = await preflight(context)
+  const results = await preflight(context, migration.settings.recovery === 'gitops' ? [restoreListFits] : [])
   await context.close()
   showChecks(migration.console, results)
   failOnErrors(results)

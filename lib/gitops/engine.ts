@@ -77,9 +77,8 @@ export class Engine {
       if (engine === 'flux' || (engine === 'argocd' && !this.#isHeldByFlux(one)))
         this.#namespaces.set(namespace, engine)
     }
-    for (const one of this.#candidates) {
-      if (isApplier(one) && this.#appliesItself(one)) this.#addRoot(one.object)
-    }
+    const appliers = new Map(this.#candidates.filter(isApplier).map((one) => [keyOf(one.object), one]))
+    for (const one of appliers.values()) if (this.#appliesItself(one, appliers)) this.#addRoot(one.object)
   }
 
   #isHeldByFlux(one: ClusterObject): boolean {
@@ -88,8 +87,7 @@ export class Engine {
   }
 
   /** Whether it comes, through whatever others, out of itself alone: then nobody is left to begin. */
-  #appliesItself(one: ClusterObject): boolean {
-    const appliers = new Map(this.#candidates.filter(isApplier).map((each) => [keyOf(each.object), each]))
+  #appliesItself(one: ClusterObject, appliers: ReadonlyMap<string, ClusterObject>): boolean {
     const seen = new Set<string>()
     for (let each: ClusterObject | undefined = one; each !== undefined; ) {
       const key = keyOf(each.object)

@@ -27,6 +27,8 @@ export interface Loss {
   readonly kind: string
   readonly what: 'object' | 'changes' | 'runs again'
   readonly why: string
+  /** Git does not hold it, and the operator's list does not name it */
+  readonly unlisted?: true
 }
 
 /** A controller of Flux or Argo CD, which has to run before Git can be applied. */

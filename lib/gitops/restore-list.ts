@@ -60,10 +60,10 @@ export function parseRestoreList(text: string, origin: string): RestoreList {
     if (content === '') continue
     const [, resource, name = ''] = line.exec(content) ?? []
     if (resource !== undefined && objectName.test(name)) names.add(`${resource} ${name}`)
-    else wrong.push(`  line ${index + 1}: ${content}`)
+    else wrong.push(`line ${index + 1} (${content})`)
   }
   if (wrong.length === 0) return { origin, names }
-  throw new OperatorError(`${origin} cannot be read:\n${wrong.join('\n')}`, {
+  throw new OperatorError(`${origin} cannot be read: ${wrong.join(', ')}.`, {
     means:
       'Nothing was changed. A line names one object: RESOURCE NAMESPACE/NAME, such as: secrets flux-system/sops-age',
     next: `Correct the ${wrong.length === 1 ? 'line' : 'lines'}, put # before what is a comment, or remove the file: then it is worked out anew.`,
@@ -79,9 +79,9 @@ export function parseRestoreList(text: string, origin: string): RestoreList {
 export function verifyRestoreList({ origin, names }: RestoreList, known: ReadonlySet<string>, source: string): void {
   const unknown = [...names].filter((name) => !known.has(name))
   if (unknown.length === 0) return
-  const few = unknown.slice(0, 10).map((name) => `  ${name}${hintFor(name, known)}`)
-  const more = unknown.length > few.length ? [`  … and ${unknown.length - few.length} more`] : []
-  throw new OperatorError(`${origin} names what ${source} does not have:\n${[...few, ...more].join('\n')}`, {
+  const few = unknown.slice(0, 10).map((name) => `${name}${hintFor(name, known)}`)
+  const more = unknown.length > few.length ? [`and ${unknown.length - few.length} more`] : []
+  throw new OperatorError(`${origin} names what ${source} does not have: ${[...few, ...more].join(', ')}.`, {
     means: 'What is not in the backup cannot be restored. Nothing was changed.',
     next: `Correct or remove ${unknown.length === 1 ? 'that line' : 'those lines'}. A resource is its plural with its group, as kubectl api-resources has it: deployments.apps`,
     exitCode: 2,

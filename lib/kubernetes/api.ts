@@ -223,9 +223,13 @@ export class KubernetesApi {
       }
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server closed an idle connection in the moment in which it was used again.
-        const closedBefore = method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET'
-        if (closedBefore) resolve(this.#open(method, path, exchange))
-        else reject(this.#broken(error, exchange))
+        const closedBefore =
+          answer === undefined && method === 'GET' && request.reusedSocket && error.code === 'ECONNRESET'
+        if (!closedBefore) return reject(this.#broken(error, exchange))
+        const again = this.#open(method, path, exchange)
+        // A broken connection can tell of itself twice, and nobody waits for the second answer.
+        again.catch(() => undefined)
+        resolve(again)
       })
       request.end(options.body)
     })

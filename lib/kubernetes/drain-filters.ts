@@ -1,59 +1,86 @@
+import type { DrainOptions } from './drain-options.ts'
 import { controllerOf, fullName, type Pod } from './kinds.ts'
 import { isFinished, isMirrorPod } from './pods.ts'
 
 /** What becomes of a pod when its node is drained. */
 export type Fate =
-  | { action: 'evict'; note?: string }
-  | { action: 'leave'; note: string }
-  | { action: 'refuse'; note: string }
+  | { readonly action: 'evict'; readonly notes: readonly string[] }
+  | { readonly action: 'leave'; readonly notes: readonly string[] }
+  | { readonly action: 'refuse'; readonly notes: readonly string[]; readonly unless: readonly Permission[] }
 
-export interface DrainOptions {
-  /** pods that no controller would bring back go too, and so do pods of a DaemonSet that is gone */
-  readonly force: boolean
-  /** emptyDir volumes are deleted with their pods; else such pods are refused */
-  readonly deleteEmptyDirData: boolean
+/** The flags that let a pod go which is refused without them. */
+export type Permission = '--force' | '--delete-emptydir-data'
+
+type Filters = Pick<DrainOptions, 'force' | 'deleteEmptyDirData' | 'skipWaitSeconds'> & {
   /** DaemonSets that exist, as `namespace/name` */
   readonly daemonSets: ReadonlySet<string>
+  readonly now: Date
 }
+
+type Verdict = { leave: string } | { refuse: string; unless: Permission } | { note: string } | null
 
 /**
- * The filters of `kubectl drain --ignore-daemonsets`, in its order: the first that keeps a pod from being evicted
- * decides.
+ * The filters of `kubectl drain --ignore-daemonsets`: the first that leaves a pod decides. Where kubectl names only the
+ * first reason for refusing a pod, all are named here.
  * Source: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_drain/
  */
-export function fateOf(pod: Pod, options: DrainOptions): Fate {
-  const fates = [byDaemonSet(pod, options), byMirror(pod), byLocalData(pod, options), byController(pod, options)]
-  const kept = fates.find((fate) => fate.action !== 'evict')
-  return kept ?? fates.findLast((fate) => fate.note !== undefined) ?? { action: 'evict' }
+export function fateOf(pod: Pod, filters: Filters): Fate {
+  const verdicts: Verdict[] = []
+  for (const filter of [byDeletion, byDaemonSet, byMirror, byLocalData, byController]) {
+    const verdict = filter(pod, filters)
+    if (verdict && 'leave' in verdict) return { action: 'leave', notes: [verdict.leave] }
+    verdicts.push(verdict)
+  }
+  const refusals = verdicts.flatMap((verdict) => (verdict && 'refuse' in verdict ? [verdict] : []))
+  if (refusals.length === 0) {
+    return { action: 'evict', notes: verdicts.flatMap((verdict) => (verdict && 'note' in verdict ? verdict.note : [])) }
+  }
+  return {
+    action: 'refuse',
+    notes: refusals.map(({ refuse }) => refuse),
+    unless: [...new Set(refusals.map(({ unless }) => unless))],
+  }
 }
 
-const evict: Fate = { action: 'evict' }
+/** Whether the pod's end is overdue for longer than `skipWaitSeconds`: on a dead node nothing will ever end it. */
+export function isOverdue(pod: Pod, { skipWaitSeconds }: Pick<DrainOptions, 'skipWaitSeconds'>, now: Date): boolean {
+  const { deletionTimestamp } = pod.metadata
+  if (skipWaitSeconds === undefined || deletionTimestamp === undefined) return false
+  return now.getTime() - Date.parse(deletionTimestamp) > skipWaitSeconds * 1000
+}
 
-function byDaemonSet(pod: Pod, options: DrainOptions): Fate {
+function byDeletion(pod: Pod, filters: Filters): Verdict {
+  if (!isOverdue(pod, filters, filters.now)) return null
+  return { leave: `it should have ended at ${pod.metadata.deletionTimestamp}; not waited for, as told` }
+}
+
+function byDaemonSet(pod: Pod, { daemonSets, force }: Filters): Verdict {
   const controller = controllerOf(pod)
-  if (controller?.kind !== 'DaemonSet' || controller.apiVersion !== 'apps/v1' || isFinished(pod)) return evict
+  if (controller?.kind !== 'DaemonSet' || controller.apiVersion !== 'apps/v1' || isFinished(pod)) return null
   const name = `${pod.metadata.namespace}/${controller.name}`
-  if (options.daemonSets.has(name)) return { action: 'leave', note: `DaemonSet ${name} would start it again here` }
-  return options.force
-    ? { action: 'evict', note: `its DaemonSet ${name} is gone` }
-    : { action: 'refuse', note: `its DaemonSet ${name} is gone, so nothing would bring it back` }
+  if (daemonSets.has(name)) return { leave: `DaemonSet ${name} would start it again here` }
+  return force
+    ? { note: `its DaemonSet ${name} is gone` }
+    : { refuse: `its DaemonSet ${name} is gone, so nothing would bring it back`, unless: '--force' }
 }
 
-function byMirror(pod: Pod): Fate {
-  return isMirrorPod(pod) ? { action: 'leave', note: 'a static pod; only its kubelet can stop it' } : evict
+function byMirror(pod: Pod): Verdict {
+  return isMirrorPod(pod) ? { leave: 'a static pod; only its kubelet can stop it' } : null
 }
 
-function byLocalData(pod: Pod, options: DrainOptions): Fate {
-  const hasLocalData = pod.spec.volumes?.some((volume) => volume.emptyDir !== undefined) ?? false
-  if (!hasLocalData || isFinished(pod)) return evict
-  return options.deleteEmptyDirData
-    ? { action: 'evict', note: 'its emptyDir data is deleted' }
-    : { action: 'refuse', note: 'it has emptyDir data that would be deleted' }
+function byLocalData(pod: Pod, { deleteEmptyDirData }: Filters): Verdict {
+  const scratch = pod.spec.volumes?.filter((volume) => volume.emptyDir !== undefined) ?? []
+  if (scratch.length === 0 || isFinished(pod)) return null
+  const inMemory = scratch.every((volume) => volume.emptyDir?.medium === 'Memory')
+  const data = `emptyDir data${inMemory ? ' (in memory)' : ''}`
+  return deleteEmptyDirData
+    ? { note: `its ${data} is deleted` }
+    : { refuse: `it has ${data} that would be deleted`, unless: '--delete-emptydir-data' }
 }
 
-function byController(pod: Pod, options: DrainOptions): Fate {
-  if (isFinished(pod) || controllerOf(pod)) return evict
-  return options.force
-    ? { action: 'evict', note: 'no controller will bring it back' }
-    : { action: 'refuse', note: `no controller would bring Pod ${fullName(pod)} back` }
+function byController(pod: Pod, { force }: Filters): Verdict {
+  if (isFinished(pod) || controllerOf(pod)) return null
+  return force
+    ? { note: 'no controller will bring it back' }
+    : { refuse: `no controller would bring Pod ${fullName(pod)} back`, unless: '--force' }
 }

@@ -9,14 +9,73 @@ export interface LabelSelector {
 
 export interface Volume {
   name: string
-  emptyDir?: unknown
+  emptyDir?: { medium?: string }
   persistentVolumeClaim?: { claimName: string }
   ephemeral?: { volumeClaimTemplate?: { spec?: { storageClassName?: string } } }
+}
+
+export interface Requirement {
+  key: string
+  operator: string
+  values?: string[]
+}
+
+export interface NodeSelectorTerm {
+  matchExpressions?: Requirement[]
+  matchFields?: Requirement[]
+}
+
+export interface PodAffinityTerm {
+  labelSelector?: LabelSelector
+  topologyKey: string
+  namespaces?: string[]
+  namespaceSelector?: LabelSelector
+}
+
+export interface Affinity {
+  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] } }
+  podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
+  podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
+}
+
+export interface Toleration {
+  key?: string
+  operator?: string
+  value?: string
+  effect?: string
+}
+
+export interface Taint {
+  key: string
+  value?: string
+  effect: string
+}
+
+export interface TopologySpreadConstraint {
+  maxSkew: number
+  topologyKey: string
+  whenUnsatisfiable: string
+  labelSelector?: LabelSelector
+}
+
+export interface Container {
+  image?: string
+  command?: string[]
+  volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
+  name: string
+  resources?: { requests?: Record<string, string> }
+  restartPolicy?: string
 }
 
 export interface PodSpec {
   nodeName?: string
   nodeSelector?: Record<string, string>
+  affinity?: Affinity
+  tolerations?: Toleration[]
+  topologySpreadConstraints?: TopologySpreadConstraint[]
+  containers?: Container[]
+  initContainers?: Container[]
+  overhead?: Record<string, string>
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
 }
@@ -67,12 +126,13 @@ export interface CronJob extends KubernetesObject {
 }
 
 export interface Node extends KubernetesObject {
-  spec: { unschedulable?: boolean; taints?: { key: string; effect: string }[] }
+  spec: { unschedulable?: boolean; taints?: Taint[]; providerID?: string }
   status?: {
     conditions?: { type: string; status: string; reason?: string; message?: string }[]
     addresses?: { type: string; address: string }[]
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
+    allocatable?: Record<string, string>
   }
 }
 
@@ -89,6 +149,7 @@ export interface PodDisruptionBudget extends KubernetesObject {
     desiredHealthy?: number
     expectedPods?: number
     observedGeneration?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
 
@@ -121,7 +182,16 @@ export interface PersistentVolume extends KubernetesObject {
 }
 
 export interface NodeSelector {
-  nodeSelectorTerms: { matchExpressions?: { key: string; operator: string; values?: string[] }[] }[]
+  nodeSelectorTerms: NodeSelectorTerm[]
+}
+
+export interface VolumeAttachment extends KubernetesObject {
+  spec: { attacher: string; nodeName: string; source: { persistentVolumeName?: string } }
+  status?: {
+    attached?: boolean
+    attachError?: { message?: string }
+    detachError?: { message?: string }
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
-import type { KubernetesApi } from './api.ts'
+import { ApiError, type KubernetesApi } from './api.ts'
 import type { Node } from './kinds.ts'
 
 export const cordonUndoKind = 'cordon'
@@ -17,6 +17,27 @@ export async function listNodes(api: KubernetesApi): Promise<Node[]> {
   return api.list<Node>('/api/v1/nodes')
 }
 
+/**
+ * The Nodes of these names, or with these labels.
+ * @param wanted names, or labels as kubectl writes a selector
+ * @throws OperatorError when there is none, or when one of them is not one that can be drained
+ */
+export async function findNodes(
+  api: KubernetesApi,
+  wanted: { names: readonly string[] } | { labels: string },
+): Promise<Node[]> {
+  if ('names' in wanted) return Promise.all(wanted.names.map((name) => getNode(api, name)))
+  const nodes = await api.list<Node>('/api/v1/nodes', { labelSelector: wanted.labels }).catch((error: unknown) => {
+    if (error instanceof ApiError && error.status === 400) throw notASelector(wanted.labels, error)
+    throw error
+  })
+  if (nodes.length === 0) {
+    throw new OperatorError(`No Node has the labels ${wanted.labels}.`, { next: 'kubectl get nodes --show-labels' })
+  }
+  for (const node of nodes) refuseVirtual(node)
+  return nodes
+}
+
 /** @throws OperatorError when there is no such Node, or when it is not one that can be drained */
 export async function getNode(api: KubernetesApi, name: string): Promise<Node> {
   const node = await api.getOrNull<Node>(nodePath(name))
@@ -27,12 +48,27 @@ export async function getNode(api: KubernetesApi, name: string): Promise<Node> {
       next: 'Correct NODE_NAME.',
     })
   }
-  if (isVirtual(node)) {
-    throw new OperatorError(`Node ${name} is a virtual node of Liqo: another cluster, not a machine of this one.`, {
-      next: 'Set NODE_NAME to the control plane node.',
-    })
-  }
+  refuseVirtual(node)
   return node
+}
+
+/** @throws OperatorError when the node is another cluster: cordoning it would end the offloading, draining it a peer's pods */
+function refuseVirtual(node: Node): void {
+  if (!isVirtual(node)) return
+  const { name } = node.metadata
+  throw new OperatorError(`Node ${name} is a virtual node of Liqo: another cluster, not a machine of this one.`, {
+    means: 'Nothing was changed: it is neither cordoned nor drained.',
+    next: 'Set NODE_NAME to the control plane node, or choose others with --node or --selector.',
+  })
+}
+
+/** What is told of a selector that the API server does not understand. */
+export function notASelector(text: string, cause: ApiError): OperatorError {
+  return new OperatorError(`${text} is no selector of labels: ${cause.message}`, {
+    next: "Such as: app=web,tier!=cache or 'app in (web, api)'",
+    exitCode: 2,
+    cause,
+  })
 }
 
 /** Whether the node's Ready condition is True. A kubelet that has gone silent makes it Unknown. */
@@ -40,16 +76,25 @@ export function isNodeReady(node: Node): boolean {
   return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false
 }
 
-/** Whether the node is another cluster, offered by Liqo. */
-export function isVirtual(node: Node): boolean {
-  return node.metadata.labels?.['liqo.io/type'] === 'virtual-node'
+/** Keeps pods off Liqo's virtual nodes, apart from those of offloaded namespaces. */
+export const liqoTaint = 'virtual-node.liqo.io/not-allowed'
+
+/**
+ * Whether the node is another cluster, offered by Liqo, or another virtual kubelet's. Told by any of its marks: a label
+ * is soon taken off by mistake.
+ */
+export function isVirtual({ metadata, spec }: Node): boolean {
+  const { 'liqo.io/type': liqo, type } = metadata.labels ?? {}
+  if (liqo === 'virtual-node' || type === 'virtual-kubelet') return true
+  if (spec.providerID?.startsWith('liqo://')) return true
+  return (spec.taints ?? []).some(({ key }) => key === liqoTaint || key === 'virtual-kubelet.io/provider')
 }
 
-/** Nodes other than this one where an evicted pod without special tolerations could go. */
-export function otherHomes(nodes: readonly Node[], name: string): Node[] {
+/** Nodes other than the emptied ones where an evicted pod without special tolerations could go. */
+export function otherHomes(nodes: readonly Node[], emptied: ReadonlySet<string>): Node[] {
   return nodes.filter(
     (node) =>
-      node.metadata.name !== name &&
+      !emptied.has(node.metadata.name) &&
       !isVirtual(node) &&
       isNodeReady(node) &&
       node.spec.unschedulable !== true &&

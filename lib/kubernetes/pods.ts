@@ -1,10 +1,14 @@
 import type { KubernetesApi } from './api.ts'
 import { controllerOf, fullName, type Pod, type Workload } from './kinds.ts'
 
-/** Every pod of the cluster, or of one node. */
-export async function listPods(api: KubernetesApi, options: { node?: string } = {}): Promise<Pod[]> {
-  const query = options.node === undefined ? {} : { fieldSelector: `spec.nodeName=${options.node}` }
-  return api.list<Pod>('/api/v1/pods', query)
+/** Every pod of the cluster, or those of one node, or with labels as kubectl writes a selector. */
+export async function listPods(
+  api: KubernetesApi,
+  options: { node?: string; labels?: string | undefined } = {},
+): Promise<Pod[]> {
+  const onNode = options.node === undefined ? {} : { fieldSelector: `spec.nodeName=${options.node}` }
+  const labelled = options.labels === undefined ? {} : { labelSelector: options.labels }
+  return api.list<Pod>('/api/v1/pods', { ...onNode, ...labelled })
 }
 
 /** Where the API serves the pod. */

@@ -3,7 +3,8 @@ import { readArgoCd, servedArgoKinds } from '../gitops/argocd.ts'
 import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
 import { discover } from '../kubernetes/discovery.ts'
-import { type DrainOutlook, lookAhead } from '../kubernetes/drain.ts'
+import { drainOptions } from '../kubernetes/drain-options.ts'
+import { type DrainOutlook, lookAhead } from '../kubernetes/drain-outlook.ts'
 import type { Node } from '../kubernetes/kinds.ts'
 import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
 import { readVolumes, type VolumeOutlook } from '../kubernetes/volumes.ts'
@@ -33,7 +34,7 @@ export interface Inventory {
 export async function takeInventory(
   api: KubernetesApi,
   settings: Settings,
-  evacuated: ReadonlySet<string>,
+  { evacuated, now }: { evacuated: ReadonlySet<string>; now: Date },
 ): Promise<Inventory> {
   const stateful = await findStateful(api, settings)
   const [nodes, namespaces, objects, volumes, outlook, flux, applications, hosts, groups] = await Promise.all([
@@ -41,7 +42,7 @@ export async function takeInventory(
     api.list('/api/v1/namespaces'),
     countObjects(api),
     readVolumes(api, settings, evacuated),
-    lookAhead(api, settings.nodeName, { force: false, scaledDown: stateful }),
+    lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown: stateful, now }),
     servedFluxKinds(api).then((kinds) => readFlux(api, kinds)),
     servedArgoKinds(api).then((kinds) => readArgoCd(api, kinds)),
     readHosts(api),
@@ -71,7 +72,7 @@ export function inventoryRows(inventory: Inventory): string[][] {
     ['API objects', String(objects)],
     ['Volumes', `${volumes.length} claims`],
     ['Stateful workloads that run', String(stateful.length)],
-    ['Pods to evict', `${outlook.evicted.length} from ${outlook.node}`],
+    ['Pods to evict', `${outlook.evicted.length} from ${outlook.nodes.join(', ')}`],
     ['Flux', flux === 0 ? 'not installed' : `${flux} objects`],
     ['Argo CD', applications === 0 ? 'not installed' : `${applications} Applications and ApplicationSets`],
     [

@@ -48,6 +48,7 @@ function decided(rebuild: Rebuild, names: ReadonlySet<string>, listed: string | 
     kind,
     what: 'object',
     why: 'neither in Git nor in the list',
+    unlisted: true,
   }))
   const losses = [...unlisted, ...rebuild.losses.filter(({ called }) => !names.has(called))]
   return { rebuild, before, engine, losses, listed }

@@ -125,6 +125,7 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     STATEFUL_NAMESPACES: 'observability,monitoring',
     LOCAL_STORAGE_CLASSES: 'local-path',
     NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',
+    EMPTYDIR_DATA: 'delete',
     ...fatesOfVolumes(),
     DRAIN_TIMEOUT: '180',
     SHUTDOWN_TIMEOUT: '120',

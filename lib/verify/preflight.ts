@@ -13,7 +13,10 @@ export const preflightChecks: readonly PreflightCheck[] = [
   ...clusterStateChecks,
 ]
 
-/** Runs all of them at once; one that fails hides no other. */
-export function preflight(context: PreflightContext): Promise<CheckResult[]> {
-  return runChecks(preflightChecks, context)
+/**
+ * Runs all of them at once; one that fails hides no other.
+ * @param more what this evening's way asks for besides
+ */
+export function preflight(context: PreflightContext, more: readonly PreflightCheck[]): Promise<CheckResult[]> {
+  return runChecks([...preflightChecks, ...more], context)
 }

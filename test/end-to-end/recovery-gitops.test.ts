@@ -43,8 +43,8 @@ test('a rebuild from Git, phase by phase and killed in its middle, loses just wh
 async function refusesWrongLists(t: ExecutionContext, practice: Practice, list: string): Promise<void> {
   const good = readFileSync(list, 'utf8')
   for (const [line, says] of [
-    ['Secret media/token', /restore-list\.txt cannot be read:\s+line \d+: Secret media\/token/],
-    ['secrets media/nobody-knows', /names what .* does not have:\s+secrets media\/nobody-knows/],
+    ['Secret media/token', /restore-list\.txt cannot be read: line \d+ \(Secret media\/token\)/],
+    ['secrets media/nobody-knows', /names what .* does not have: secrets media\/nobody-knows/],
   ] as const) {
     edit(list, () => `${good}${line}\n`)
     const { exitCode, output } = await practice.task(['migrate:plan', 'RECOVERY=gitops'])

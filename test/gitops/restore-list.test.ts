@@ -35,7 +35,7 @@ test('every line that is none is named with its number, and nothing is read', (t
   t.is(error?.exitCode, 2)
   t.regex(
     error?.message ?? '',
-    /^\/o\/list\.txt cannot be read:\n {2}line 2: secrets\n {2}line 4: rm -rf \/\n {2}line 5: Secret media\/x$/,
+    /^\/o\/list\.txt cannot be read: line 2 \(secrets\), line 4 \(rm -rf \/\), line 5 \(Secret media\/x\)\.$/,
   )
   t.regex(error?.next ?? '', /Correct the lines/)
 })

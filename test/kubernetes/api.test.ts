@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import anyTest, { type TestFn } from 'ava'
@@ -12,7 +13,7 @@ import {
 } from '../../lib/kubernetes/api.ts'
 import { OperatorError, RemoteError } from '../../lib/migration/errors.ts'
 import { type BareCluster, startBareCluster } from './bare-cluster.ts'
-import { listServer } from './list-server.ts'
+import { clientOf, listServer } from './list-server.ts'
 
 const test = anyTest as TestFn<{ cluster: BareCluster; api: KubernetesApi }>
 const maps = '/api/v1/namespaces/default/configmaps'
@@ -103,6 +104,27 @@ test('an idle connection that the server has closed is made again', async (t) =>
   t.teardown(server.close)
   for (let i = 0; i < 2; i++) t.regex((await server.api.raw('/x', { limit: 1 })).toString(), /ThingList/)
   t.is(server.requests.length, 3)
+})
+
+test('a watch that is reset is one error, and is not asked for again, though its connection was used before', async (t) => {
+  const server = await listServer([], (request) => (request === 2 ? 'one event' : undefined))
+  t.teardown(server.close)
+  const sockets: Socket[] = []
+  const wire = createServer((socket) => {
+    sockets.push(socket)
+    const back = connect(Number(new URL(server.api.server).port), '127.0.0.1')
+    for (const end of [socket, back]) end.on('error', () => undefined)
+    socket.pipe(back).pipe(socket)
+  })
+  wire.listen(0, '127.0.0.1')
+  await once(wire, 'listening')
+  t.teardown(() => void wire.close())
+  const api = clientOf(`https://127.0.0.1:${(wire.address() as AddressInfo).port}`)
+  t.teardown(() => api.close())
+  await api.raw('/x', { limit: 1 })
+  const reset = () => sockets[0]?.resetAndDestroy()
+  await t.throwsAsync(api.watch('/x', {}, reset, new AbortController().signal), { code: 'ECONNRESET' })
+  t.is(sockets.length, 1, 'no other connection was made')
 })
 
 test('credentials that were exchanged in the middle of a run are fetched anew, from the file and from an exec plugin', async (t) => {

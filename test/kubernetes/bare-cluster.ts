@@ -27,6 +27,10 @@ export interface BareCluster {
 
 export interface BareClusterOptions {
   pods?: boolean | 'scheduled'
+  /** kwok's Stages of pods, instead of its own, which end a pod at once whatever its grace and its finalizers */
+  stages?: string
+  /** which of kube-controller-manager's controllers run, as its --controllers has it */
+  controllers?: string
   /** further arguments of kube-apiserver */
   apiServer?: readonly string[]
 }
@@ -75,12 +79,16 @@ export async function startBareCluster(options: BareClusterOptions = {}): Promis
         '10257',
         '--cert-dir',
         'manager',
+        ...(options.controllers === undefined ? [] : [`--controllers=${options.controllers}`]),
       ]
       start(binaries['kube-controller-manager'], [...connect, ...quiet, ...manager])
       start(binaries['kube-scheduler'], [...connect, ...quiet, '--secure-port', '10259', '--cert-dir', 'scheduler'])
+      const stages = join(folder, 'stages.yaml')
+      if (options.stages !== undefined) writeFileSync(stages, options.stages)
       if (options.pods !== 'scheduled')
         start(binaries.kwok, [
           ...connect,
+          ...(options.stages === undefined ? [] : ['--config', stages]),
           '--manage-all-nodes',
           '--node-ip',
           address,

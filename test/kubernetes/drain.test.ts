@@ -1,260 +1,336 @@
-import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
-import { drain, lookAhead, refuseUnmanaged } from '../../lib/kubernetes/drain.ts'
-import { fullName } from '../../lib/kubernetes/kinds.ts'
-import { cordon } from '../../lib/kubernetes/nodes.ts'
-import { listPods } from '../../lib/kubernetes/pods.ts'
+import { drain, verifyMachineIsDrained } from '../../lib/kubernetes/drain.ts'
+import { drainOptions, nodesToDrain } from '../../lib/kubernetes/drain-options.ts'
+import { lookAhead, refuseUntold } from '../../lib/kubernetes/drain-outlook.ts'
+import { fullName, type Node } from '../../lib/kubernetes/kinds.ts'
+import { cordon, uncordon } from '../../lib/kubernetes/nodes.ts'
 import { scaleBack, scaleDown } from '../../lib/kubernetes/scale.ts'
+import { showOutlook } from '../../lib/kubernetes/show-outlook.ts'
+import { OperatorError } from '../../lib/migration/errors.ts'
+import type { Flags, Migration } from '../../lib/migration/migration.ts'
 import { type BareCluster, startBareCluster, until } from './bare-cluster.ts'
+import { DrainGround, makeNode } from './draining.ts'
+import { punctualPods } from './punctual-pods.ts'
 import { testMigration } from './test-migration.ts'
 
 const test = anyTest as TestFn
-const node = 'talos00'
 let cluster: BareCluster
 let api: KubernetesApi
+let talos00: DrainGround
 
 test.before(async () => {
-  cluster = await startBareCluster({ pods: true })
+  cluster = await startBareCluster({ pods: true, stages: punctualPods })
   api = cluster.api
-  const room = { cpu: '16', memory: '64Gi', pods: '110' }
-  await api.create('/api/v1/nodes', {
-    metadata: { name: node, labels: { 'kubernetes.io/hostname': node } },
-    status: { capacity: room, allocatable: room },
-  })
+  talos00 = await DrainGround.make(api, 'talos00')
 })
 
 test.after.always(() => cluster?.stop())
 
-test.afterEach.always(async () => {
-  await api.mergePatch(`/api/v1/nodes/${node}`, { spec: { unschedulable: null } })
-})
+const lookAt = (migration: Migration, nodes: string[], flags: Flags = {}) =>
+  lookAhead(api, nodes, { ...drainOptions(flags, migration.settings), now: new Date() })
 
-const template = (app: string, more: Record<string, unknown> = {}) => ({
-  metadata: { labels: { app } },
-  spec: { containers: [{ name: 'c', image: 'i' }], terminationGracePeriodSeconds: 1, ...more },
-})
+const drainNow = async (migration: Migration, nodes: string[], flags: Flags = {}) =>
+  drain(migration, api, await lookAt(migration, nodes, flags), drainOptions(flags, migration.settings))
 
-async function deployment(namespace: string, name: string, replicas: number, more: Record<string, unknown> = {}) {
-  const spec = { replicas, selector: { matchLabels: { app: name } }, template: template(name, more) }
-  await api.create(`/apis/apps/v1/namespaces/${namespace}/deployments`, { metadata: { name }, spec })
+async function workloadsOf({ namespace }: DrainGround) {
+  const deployments = await api.list(`/apis/apps/v1/namespaces/${namespace}/deployments`)
+  return Object.fromEntries(
+    deployments.map(({ metadata, spec }) => [metadata.name, (spec as { replicas: number }).replicas]),
+  )
 }
 
-async function daemonSet(namespace: string, name: string) {
-  const spec = { selector: { matchLabels: { app: name } }, template: template(name) }
-  await api.create(`/apis/apps/v1/namespaces/${namespace}/daemonsets`, { metadata: { name }, spec })
-}
-
-async function budget(namespace: string, name: string, app: string, spec: Record<string, unknown>) {
-  const body = { metadata: { name }, spec: { selector: { matchLabels: { app } }, ...spec } }
-  await api.create(`/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets`, body)
-}
-
-async function space(name: string) {
-  await api.create('/api/v1/namespaces', { metadata: { name } })
-  return name
-}
-
-async function running(namespace: string, count: number) {
-  await until(`${count} pods are ready in ${namespace}`, async () => {
-    const pods = (await listPods(api)).filter((pod) => pod.metadata.namespace === namespace)
-    const ready = pods.filter((pod) =>
-      pod.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
-    )
-    return ready.length === count
-  })
-}
-
-async function observed(namespace: string, name: string) {
-  await until(`the disruption controller has seen ${name}`, async () => {
-    const found = await api.get(`/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets/${name}`)
-    return ((found.status ?? {}) as { currentHealthy?: number }).currentHealthy !== undefined
-  })
-}
-
-const podsOn = async (namespace: string) =>
-  (await listPods(api, { node })).filter((pod) => pod.metadata.namespace === namespace)
-
-test.serial('pods go, those of DaemonSets and mirror pods stay, and what waits for the node is Pending', async (t) => {
-  const namespace = await space('ordinary')
-  await deployment(namespace, 'web', 3, { volumes: [{ name: 'scratch', emptyDir: {} }] })
-  await daemonSet(namespace, 'agent')
-  const mirror = { 'kubernetes.io/config.mirror': 'x', 'kubernetes.io/config.source': 'file' }
-  const uid = (await api.get(`/api/v1/nodes/${node}`)).metadata.uid
-  const owner = { apiVersion: 'v1', kind: 'Node', name: node, uid, controller: true }
-  const metadata = { name: `static-${node}`, annotations: mirror, ownerReferences: [owner] }
-  await api.create(`/api/v1/namespaces/${namespace}/pods`, {
-    metadata,
-    spec: { ...template('static').spec, nodeName: node },
-  })
-  await running(namespace, 5)
-
-  const { migration } = testMigration()
-  await cordon(migration, api, node)
-  const outlook = await lookAhead(api, node, { force: false })
+// First, while it is the only Node.
+test.serial('on the only home, what waits for the node is Pending, and a table of everybody is spared', async (t) => {
+  await talos00.workload('Deployment', 'web', 3, { spec: { volumes: [{ name: 'scratch', emptyDir: {} }] } })
+  await talos00.workload('DaemonSet', 'agent', 1)
+  await talos00.running(4)
+  const { migration, lines } = testMigration()
+  const outlook = await lookAt(migration, ['talos00'])
   t.true(outlook.onlyHome)
-  t.is(outlook.evicted.filter(({ pod }) => pod.metadata.namespace === namespace).length, 3)
-  await drain(migration, api, outlook)
+  t.is(outlook.stranded.length, 3)
+  showOutlook(migration, outlook)
+  t.is(lines.filter((line) => line.includes('No other node can take them')).length, 1)
+  t.is(lines.filter((line) => line.startsWith('table')).length, 0)
+  t.true(
+    lines.some((line) => line.includes('its emptyDir data is deleted')),
+    lines.join('\n'),
+  )
 
-  t.deepEqual((await podsOn(namespace)).map((pod) => pod.metadata.name.replace(/-\w{5}$/, '')).sort(), [
-    'agent',
-    `static-${node}`,
-  ])
-  const waiting = (await listPods(api)).filter((pod) => pod.metadata.namespace === namespace && !pod.spec.nodeName)
-  t.is(waiting.length, 3)
-  await api.remove(`/api/v1/namespaces/${namespace}`)
+  await cordon(migration, api, 'talos00')
+  t.deepEqual(await drainNow(migration, ['talos00']), { evicted: 3 })
+  t.deepEqual(await talos00.left(), ['agent'])
+  t.is((await talos00.pods()).filter((pod) => !pod.spec.nodeName).length, 3)
+  await uncordon(migration, api)
+  await talos00.running(4)
+  await api.remove(`/apis/apps/v1/namespaces/${talos00.namespace}/deployments/web`)
+  await until('its pods are gone', async () => (await talos00.left()).length === 1)
 })
 
 test.serial(
-  'a pod that nothing would bring back is refused by name before anything is evicted, unless forced',
+  'what a budget would keep here for ever is named, scaled down with its replicas kept, and comes back',
   async (t) => {
-    const namespace = await space('unmanaged')
-    await api.create(`/api/v1/namespaces/${namespace}/pods`, { metadata: { name: 'lonely' }, spec: template('x').spec })
-    await running(namespace, 1)
-    const outlook = await lookAhead(api, node, { force: false })
-    const error = t.throws(() => refuseUnmanaged(outlook))
-    t.regex(error?.message ?? '', /unmanaged\/lonely/)
-    const { migration } = testMigration()
-    await drain(migration, api, await lookAhead(api, node, { force: true }))
-    t.deepEqual(await podsOn(namespace), [])
-  },
-)
-
-test.serial(
-  'on the only home, what a budget would keep for ever is named, scaled down with its replicas kept, and comes back',
-  async (t) => {
-    const namespace = await space('budgets')
-    await deployment(namespace, 'two', 2)
-    await deployment(namespace, 'twice', 1)
-    await deployment(namespace, 'free', 1)
-    await budget(namespace, 'one-at-least', 'two', { minAvailable: 1 })
-    await budget(namespace, 'first', 'twice', { maxUnavailable: 1 })
-    await budget(namespace, 'second', 'twice', { maxUnavailable: 1 })
-    await running(namespace, 4)
-    for (const name of ['one-at-least', 'first', 'second']) await observed(namespace, name)
+    await talos00.workload('Deployment', 'two', 2)
+    await talos00.workload('Deployment', 'twice', 1)
+    await talos00.workload('Deployment', 'free', 1)
+    await talos00.running(5)
+    await talos00.budget('one-at-least', 'two', { minAvailable: 1 })
+    for (const name of ['first', 'second']) await talos00.budget(name, 'twice', { maxUnavailable: 1 })
 
     const { migration } = testMigration({ DRAIN_TIMEOUT: '40' })
-    await cordon(migration, api, node)
-    const outlook = await lookAhead(api, node, { force: false })
-    const named = outlook.blockers.map(({ budget: name }) => name).sort()
-    t.deepEqual(named, ['budgets/first and budgets/second', 'budgets/one-at-least'])
+    await cordon(migration, api, 'talos00')
+    const outlook = await lookAt(migration, ['talos00'])
+    const named = outlook.blockers.map(({ budget, workloads }) => [budget, ...workloads]).sort()
+    t.deepEqual(named, [
+      ['on-talos00/first and on-talos00/second', 'Deployment on-talos00/twice (1 replica)'],
+      ['on-talos00/one-at-least', 'Deployment on-talos00/two (2 replicas)'],
+    ])
     t.deepEqual(outlook.toScaleDown.map(({ name }) => name).sort(), ['twice', 'two'])
     t.deepEqual(outlook.unresolved, [])
 
     await scaleDown(migration, api, outlook.toScaleDown)
-    await drain(migration, api, await lookAhead(api, node, { force: false }))
-    t.deepEqual(await podsOn(namespace), [])
-
+    await drainNow(migration, ['talos00'])
+    t.deepEqual(await talos00.left(), ['agent'])
     await scaleBack(migration, api)
-    const deployments = await api.list(`/apis/apps/v1/namespaces/${namespace}/deployments`)
-    const replicas = Object.fromEntries(
-      deployments.map(({ metadata, spec }) => [metadata.name, (spec as { replicas: number }).replicas]),
-    )
-    t.deepEqual(replicas, { two: 2, twice: 1, free: 1 })
-    await api.remove(`/api/v1/namespaces/${namespace}`)
+    t.deepEqual(await workloadsOf(talos00), { two: 2, twice: 1, free: 1 })
+    await uncordon(migration, api)
   },
 )
 
+test.serial(
+  'three budgets that block are predicted before the first eviction, with workload, replicas and reason',
+  async (t) => {
+    await makeNode(api, 'worker')
+    const ground = await DrainGround.make(api, 'blocked', ['worker'])
+    await api.mergePatch('/api/v1/nodes/worker', { spec: { unschedulable: true } })
+    await ground.workload('StatefulSet', 'all', 2)
+    await ground.workload('Deployment', 'none', 1)
+    await ground.workload('Deployment', 'hurt', 3)
+    await ground.pod('sick', { metadata: { labels: { app: 'hurt', unready: 'yes' } } })
+    await ground.running(7)
+    await api.mergePatch('/api/v1/nodes/worker', { spec: { unschedulable: null } })
+    await ground.budget('all-of-them', 'all', { minAvailable: '100%' })
+    await ground.budget('not-one', 'none', { maxUnavailable: 0 })
+    await ground.budget('quorum', 'hurt', { minAvailable: 3 })
+
+    const { migration, lines } = testMigration()
+    const before = await ground.settled()
+    const outlook = await lookAt(migration, [ground.node], { force: true })
+    showOutlook(migration, outlook)
+    t.deepEqual(await ground.versions(), before)
+    const told = outlook.blockers.map(({ budget, workloads, reason }) => `${budget}: ${workloads[0]}: ${reason}`).sort()
+    t.is(told.length, 3, told.join('\n'))
+    t.regex(told[0] ?? '', /all-of-them: StatefulSet \S+all \(2 replicas\): minAvailable 100% never lets one of 2/)
+    t.regex(told[1] ?? '', /not-one: Deployment \S+none \(1 replica\): maxUnavailable 0 never lets one of 1/)
+    t.regex(
+      told[2] ?? '',
+      /quorum: Deployment \S+hurt \(3 replicas\): 3 of 4 pods healthy, 3 demanded; not ready: sick/,
+    )
+    t.deepEqual(outlook.toScaleDown, [])
+    for (const name of ['all-of-them', 'not-one', 'quorum']) {
+      t.true(
+        lines.some((line) => line.includes(`${ground.namespace}/${name}`)),
+        name,
+      )
+    }
+  },
+)
+
+test.serial('a dry run changes nothing, no resourceVersion, and names every pod and the cordon', async (t) => {
+  const ground = await DrainGround.make(api, 'dry')
+  await ground.workload('Deployment', 'web', 2)
+  await ground.running(2)
+  await ground.budget('keep', 'web', { minAvailable: 2 })
+  const before = await ground.settled()
+  const spec = (await api.get<Node>('/api/v1/nodes/dry')).spec
+  const { migration, lines } = testMigration({}, { dryRun: true })
+  await cordon(migration, api, 'dry')
+  await drainNow(migration, ['dry'])
+  t.deepEqual(await ground.versions(), before)
+  t.deepEqual((await api.get<Node>('/api/v1/nodes/dry')).spec, spec)
+  for (const pod of await ground.pods()) t.true(lines.some((line) => line.includes(`Evict Pod ${fullName(pod)}`)))
+  t.true(lines.some((line) => line.includes('Cordon Node dry')))
+})
+
+test.serial('a pod that came since the operator was asked is not evicted untold', async (t) => {
+  const ground = await DrainGround.make(api, 'late')
+  await ground.workload('Deployment', 'web', 1)
+  await ground.running(1)
+  const { migration } = testMigration()
+  t.notThrows(() => refuseUntold({ ...emptyOutlook, nodes: ['late'] }))
+  await ground.pod('lonely')
+  await ground.running(2)
+  const error = await t.throwsAsync(drainNow(migration, ['late']))
+  t.regex(error?.message ?? '', /on-late\/lonely/)
+  t.deepEqual(await ground.left(), ['lonely', 'web'])
+})
+
+const emptyOutlook = {
+  ...{ nodes: [], onlyHome: false, evicted: [], left: [], unselected: 0, refused: [], stranded: [] },
+  ...{ obstacles: [], blockers: [], toScaleDown: [], unresolved: [] },
+}
+
 test.serial('a budget that blocks until somebody makes room is asked again, and says why meanwhile', async (t) => {
-  const namespace = await space('patience')
-  await deployment(namespace, 'db', 1)
-  await budget(namespace, 'keep', 'db', { minAvailable: 1 })
-  await running(namespace, 1)
-  await observed(namespace, 'keep')
+  const ground = await DrainGround.make(api, 'patient')
+  await ground.workload('Deployment', 'db', 1)
+  await ground.running(1)
+  await ground.budget('keep', 'db', { minAvailable: 1 })
   const { migration, lines } = testMigration()
-  const drained = drain(migration, api, await lookAhead(api, node, { force: false }))
-  await until('it says why', async () =>
-    lines.some((line) => line.startsWith('detail') && line.includes('disruption budget')),
-  )
-  await api.mergePatch(`/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets/keep`, {
+  const drained = drainNow(migration, ['patient'])
+  await until('it says why', async () => lines.some((line) => line.includes('budget keep needs 1 healthy, has 1')))
+  await api.mergePatch(`/apis/policy/v1/namespaces/${ground.namespace}/poddisruptionbudgets/keep`, {
     spec: { minAvailable: 0 },
   })
   await t.notThrowsAsync(drained)
-  await api.remove(`/api/v1/namespaces/${namespace}`)
 })
 
-test.serial('after DRAIN_TIMEOUT the pods that are still there are named, with the reason', async (t) => {
-  const namespace = await space('stubborn')
-  await deployment(namespace, 'db', 1)
-  await budget(namespace, 'keep', 'db', { minAvailable: 1 })
-  await running(namespace, 1)
-  await observed(namespace, 'keep')
-  const { migration } = testMigration({ DRAIN_TIMEOUT: '2' })
-  const error = await t.throwsAsync(drain(migration, api, await lookAhead(api, node, { force: false })))
-  const { means = '', next = '' } = error as { means?: string; next?: string }
-  t.regex(means, /stubborn\/db-.*keep|stubborn\/db-.*disruption budget/)
-  t.regex(next, /run this again/)
-  await api.remove(`/apis/policy/v1/namespaces/${namespace}/poddisruptionbudgets/keep`)
-  await api.remove(`/api/v1/namespaces/${namespace}`)
-})
-
-test.serial('a pod in a terminating namespace is waited for, not failed over', async (t) => {
-  const namespace = await space('ending')
-  await deployment(namespace, 'web', 1, { terminationGracePeriodSeconds: 3 })
-  await running(namespace, 1)
-  const { migration } = testMigration()
-  const outlook = await lookAhead(api, node, { force: false })
-  await api.remove(`/api/v1/namespaces/${namespace}`)
-  await delay(100)
-  await t.notThrowsAsync(drain(migration, api, outlook))
-  t.deepEqual(await podsOn(namespace), [])
+test.serial('a pod with a finalizer is named before and while it holds the drain up', async (t) => {
+  const ground = await DrainGround.make(api, 'held')
+  await ground.workload('Deployment', 'db', 1)
+  await ground.running(1)
+  const [pod] = await ground.pods()
+  const path = `/api/v1/namespaces/${ground.namespace}/pods/${pod?.metadata.name}`
+  await api.mergePatch(path, { metadata: { finalizers: ['backup.example/hold'] } })
+  const { migration, lines } = testMigration()
+  const [obstacle] = (await lookAt(migration, ['held'])).obstacles
+  t.is(obstacle?.reason, 'finalizer backup.example/hold')
+  const drained = drainNow(migration, ['held'])
+  await until('it says why', async () => lines.some((line) => line.includes('held by finalizer backup.example/hold')))
+  await api.mergePatch(path, { metadata: { finalizers: null } })
+  await t.notThrowsAsync(drained)
 })
 
 test.serial('a pod that is gone before its turn is no error', async (t) => {
-  const namespace = await space('gone')
-  await deployment(namespace, 'web', 1)
-  await running(namespace, 1)
+  const ground = await DrainGround.make(api, 'gone')
+  await ground.workload('Deployment', 'web', 1)
+  await ground.running(1)
   const { migration } = testMigration()
-  const outlook = await lookAhead(api, node, { force: false })
-  await api.remove(`/apis/apps/v1/namespaces/${namespace}/deployments/web`)
-  await until('its pod is gone', async () => (await podsOn(namespace)).length === 0)
-  await t.notThrowsAsync(drain(migration, api, outlook))
+  const options = drainOptions({}, migration.settings)
+  const outlook = await lookAt(migration, ['gone'])
+  await api.remove(`/apis/apps/v1/namespaces/${ground.namespace}/deployments/web`)
+  await until('its pod is gone', async () => (await ground.left()).length === 0)
+  await t.notThrowsAsync(drain(migration, api, outlook, options))
 })
 
-test.serial('the pods that are evicted are those that kubectl drain evicts', async (t) => {
-  const namespace = await space('beside-kubectl')
-  await deployment(namespace, 'web', 2, { volumes: [{ name: 'scratch', emptyDir: {} }] })
-  await daemonSet(namespace, 'agent')
-  const job = { template: { spec: { ...template('job').spec, restartPolicy: 'Never' } } }
-  await api.create(`/apis/batch/v1/namespaces/${namespace}/jobs`, { metadata: { name: 'job' }, spec: job })
-  await until('all are placed', async () => (await podsOn(namespace)).length === 4)
-
-  const ours = (await lookAhead(api, node, { force: false })).evicted.map(({ pod }) => fullName(pod)).sort()
-  const flags = [
-    '--ignore-daemonsets',
-    '--delete-emptydir-data',
-    '--dry-run=server',
-    '--kubeconfig',
-    cluster.kubeconfig,
-  ]
-  const said = await promisify(execFile)('kubectl', ['drain', node, ...flags]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
-  if (said === null) {
-    t.log('kubectl is not on this machine: not compared')
-    t.pass()
-    return
-  }
-  const theirs = [...said.stdout.matchAll(/evicting pod (\S+)/g)].map((found) => found[1] ?? '').sort()
-  t.true(ours.length >= 3)
-  t.deepEqual(ours, theirs)
-  await api.remove(`/api/v1/namespaces/${namespace}`)
+test.serial('an API server that restarts in the middle does not end the drain', async (t) => {
+  const ground = await DrainGround.make(api, 'restarted')
+  await ground.workload('Deployment', 'web', 3, { spec: { terminationGracePeriodSeconds: 4 } })
+  await ground.workload('Deployment', 'db', 1)
+  await ground.running(4)
+  await ground.budget('keep', 'db', { minAvailable: 1 })
+  const { migration, lines } = testMigration({ DRAIN_TIMEOUT: '120' })
+  await cordon(migration, api, 'restarted')
+  const drained = drainNow(migration, ['restarted'])
+  await until('it waits for the budget', async () => lines.some((line) => line.includes('budget keep needs')))
+  await cluster.killApiServer()
+  await delay(1500)
+  cluster.startApiServer()
+  await until('the API server is ready again', async () => (await api.raw('/readyz')).toString() === 'ok')
+  await api.remove(`/apis/policy/v1/namespaces/${ground.namespace}/poddisruptionbudgets/keep`)
+  await t.notThrowsAsync(drained)
+  t.deepEqual(await ground.left(), [])
 })
 
-test.serial('a dry run evicts nothing and names every pod', async (t) => {
-  const namespace = await space('dry')
-  await deployment(namespace, 'web', 2)
-  await running(namespace, 2)
-  const before = (await podsOn(namespace)).map((pod) => [pod.metadata.uid, pod.metadata.resourceVersion])
-  const { migration, lines } = testMigration({}, { dryRun: true })
-  await drain(migration, api, await lookAhead(api, node, { force: false }))
-  const after = await podsOn(namespace)
-  t.deepEqual(
-    after.map((pod) => [pod.metadata.uid, pod.metadata.resourceVersion]),
-    before,
-  )
-  for (const pod of after) t.true(lines.some((line) => line.startsWith('change') && line.includes(fullName(pod))))
+test.serial('killed between evictions, the same drain goes on', async (t) => {
+  const ground = await DrainGround.make(api, 'resumed')
+  await ground.workload('Deployment', 'web', 4, { spec: { terminationGracePeriodSeconds: 2 } })
+  await ground.running(4)
+  const first = testMigration({ DRAIN_TIMEOUT: '1' })
+  await cordon(first.migration, api, 'resumed')
+  await t.throwsAsync(drainNow(first.migration, ['resumed']), { instanceOf: OperatorError })
+  const second = testMigration({}, { journal: first.journal })
+  await t.notThrowsAsync(drainNow(second.migration, ['resumed']))
+  t.deepEqual(await ground.left(), [])
 })
+
+test.serial(
+  'nodes are chosen by name or by label; a virtual node of Liqo is refused by name, however it is marked',
+  async (t) => {
+    await makeNode(api, 'blue-1', { pool: 'blue' })
+    await makeNode(api, 'blue-2', { pool: 'blue' })
+    const settings = { nodeName: 'talos00' }
+    t.deepEqual(await nodesToDrain(api, {}, settings), ['talos00'])
+    t.deepEqual(await nodesToDrain(api, { node: 'blue-1,blue-2' }, settings), ['blue-1', 'blue-2'])
+    t.deepEqual((await nodesToDrain(api, { selector: 'pool=blue' }, settings)).sort(), ['blue-1', 'blue-2'])
+    const refused = async (flags: Flags, message: RegExp, exitCode: number) => {
+      const error = await t.throwsAsync(nodesToDrain(api, flags, settings), { instanceOf: OperatorError, message })
+      t.is((error as OperatorError).exitCode, exitCode as 1 | 2)
+    }
+    await refused({ selector: 'pool=blue', node: 'blue-1' }, /cannot both/, 2)
+    await refused({ selector: 'pool in (' }, /no selector/, 2)
+    await refused({ selector: 'pool=red' }, /No Node has the labels/, 1)
+    await refused({ node: 'nobody' }, /no Node nobody/, 1)
+
+    const taint = { key: 'virtual-node.liqo.io/not-allowed', value: 'true', effect: 'NoExecute' }
+    const marks: [string, object][] = [
+      ['aws-label', { metadata: { labels: { 'liqo.io/type': 'virtual-node', pool: 'blue' } } }],
+      ['aws-provider', { spec: { providerID: 'liqo://aws' } }],
+      ['aws-taint', { spec: { taints: [taint] } }],
+      ['aws-kubelet', { metadata: { labels: { type: 'virtual-kubelet' } } }],
+    ]
+    for (const [name, mark] of marks) {
+      await makeNode(api, name)
+      await api.mergePatch(`/api/v1/nodes/${name}`, mark)
+      await refused({ node: name }, new RegExp(`Node ${name} is a virtual node`), 1)
+      const { migration } = testMigration()
+      await t.throwsAsync(cordon(migration, api, name), { message: /virtual node/ })
+      t.falsy((await api.get<Node>(`/api/v1/nodes/${name}`)).spec.unschedulable)
+    }
+    await refused({ selector: 'pool=blue' }, /aws-label is a virtual node/, 1)
+  },
+)
+
+test.serial('several nodes are drained at once, and none of them counts as the home of another’s pods', async (t) => {
+  const grounds = [await DrainGround.make(api, 'rack-1', ['rack-2']), await DrainGround.make(api, 'rack-2', ['rack-1'])]
+  for (const ground of grounds) await ground.workload('Deployment', 'web', 2)
+  for (const ground of grounds) await ground.running(2)
+  const { migration } = testMigration()
+  const outlook = await lookAt(migration, ['rack-1', 'rack-2'])
+  t.is(outlook.evicted.length, 4)
+  t.is(outlook.stranded.length, 4)
+  for (const node of outlook.nodes) await cordon(migration, api, node)
+  await drain(migration, api, outlook, drainOptions({}, migration.settings))
+  for (const ground of grounds) t.deepEqual(await ground.left(), [])
+})
+
+test.serial('a drain that leaves the machine out which goes away is not complete, and says so', (t) => {
+  const { migration } = testMigration({ NODE_NAME: 'talos00' })
+  t.notThrows(() => verifyMachineIsDrained(migration, ['blue-1', 'talos00']))
+  const error = t.throws(() => verifyMachineIsDrained(migration, ['blue-1']), { instanceOf: OperatorError })
+  t.regex(error?.message ?? '', /blue-1 is drained; talos00.* is not/)
+})
+
+test.serial('only the node that was cordoned by us is uncordoned', async (t) => {
+  await makeNode(api, 'by-us')
+  await makeNode(api, 'by-somebody')
+  await api.mergePatch('/api/v1/nodes/by-somebody', { spec: { unschedulable: true } })
+  const { migration } = testMigration()
+  t.is(await cordon(migration, api, 'by-us'), 'cordoned')
+  t.is(await cordon(migration, api, 'by-somebody'), 'was cordoned')
+  await uncordon(migration, api)
+  t.falsy((await api.get<Node>('/api/v1/nodes/by-us')).spec.unschedulable)
+  t.true((await api.get<Node>('/api/v1/nodes/by-somebody')).spec.unschedulable)
+})
+
+test.serial(
+  'the single replica whose only home is this node is named beforehand, with what the others lack',
+  async (t) => {
+    const ground = await DrainGround.make(api, 'sole')
+    await ground.workload('Deployment', 'pinned', 1)
+    await ground.running(1)
+    const { migration, lines } = testMigration()
+    const outlook = await lookAt(migration, ['sole'])
+    t.false(outlook.onlyHome)
+    t.deepEqual(
+      outlook.stranded.map(({ workload }) => workload),
+      ['Deployment on-sole/pinned (1 replica)'],
+    )
+    t.regex(outlook.stranded[0]?.why ?? '', /nodeSelector or node affinity/)
+    showOutlook(migration, outlook)
+    t.true(
+      lines.some((line) => line.includes('only home is sole')),
+      lines.join('\n'),
+    )
+  },
+)

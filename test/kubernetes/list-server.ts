@@ -10,7 +10,7 @@ import type { Clock } from '../../lib/migration/clock.ts'
 
 /**
  * What the server does with a request instead of answering it: refuse it, break the connection, break it off in the middle of the
- * answer, send an answer that is whole for HTTP and cut off as JSON, or fall silent in its middle.
+ * answer, send an answer that is whole for HTTP and cut off as JSON, fall silent in its middle, or tell one event and go on watching.
  */
 export type FaultKind =
   | { status: number; retryAfter?: string; message?: string }
@@ -18,6 +18,7 @@ export type FaultKind =
   | 'break off'
   | 'cut'
   | 'fall silent'
+  | 'one event'
 
 /** Called with the number of the request, from 1. */
 export type Fault = (request: number, url: URL) => FaultKind | undefined
@@ -66,6 +67,7 @@ function answer(
     response.writeHead(status, retryAfter === undefined ? {} : { 'Retry-After': retryAfter })
     return void response.end(JSON.stringify({ kind: 'Status', message }))
   }
+  if (fault === 'one event') return void response.write('{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n')
   const from = Number(url.searchParams.get('continue') ?? 0)
   const to = Math.min(items.length, from + Number(url.searchParams.get('limit')))
   const metadata = JSON.stringify({ resourceVersion: '7', ...(to < items.length ? { continue: String(to) } : {}) })
@@ -79,7 +81,8 @@ function answer(
   })
 }
 
-function clientOf(server: string): KubernetesApi {
+/** The real client for a server on loopback. */
+export function clientOf(server: string): KubernetesApi {
   const kubeconfig = {
     apiVersion: 'v1',
     kind: 'Config',

@@ -3,7 +3,7 @@ import { formatSeconds } from '../clock.ts'
 import type { Console } from '../console.ts'
 import { redact } from '../redact.ts'
 
-/** One live line for the running step, with what it waits for and for how long; finished things are plain lines above it. */
+/** A live line for the running step, with for how long and what it waits for (which may have lines of its own); finished things are plain lines above it. */
 export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console): Console {
   let spinner: Ora | null = null
   let began = 0
@@ -12,10 +12,10 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
   let ticker: NodeJS.Timeout | undefined
 
   const text = () => {
-    const behind = `${detail === '' ? '' : `: ${detail}`} (${formatSeconds((Date.now() - began) / 1000)})`
     const width = ((out as { columns?: number }).columns ?? 80) - 4
-    const whole = redact(title + behind)
-    return whole.length > width ? `${whole.slice(0, width - 1)}…` : whole
+    const time = ` (${formatSeconds((Date.now() - began) / 1000)})`
+    const [first = '', ...below] = redact(detail === '' ? title : `${title}: ${detail}`).split('\n')
+    return [cut(first, width - time.length) + time, ...below.map((line) => cut(line, width))].join('\n')
   }
   const stop = () => {
     clearInterval(ticker)
@@ -63,4 +63,8 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     pause: () => spinner?.stop(),
     resume: () => spinner?.start(),
   }
+}
+
+function cut(line: string, width: number): string {
+  return line.length > width ? `${line.slice(0, width - 1)}…` : line
 }

@@ -1,4 +1,5 @@
-import { lookAhead } from '../../kubernetes/drain.ts'
+import { drainOptions } from '../../kubernetes/drain-options.ts'
+import { lookAhead } from '../../kubernetes/drain-outlook.ts'
 import { acceptance, withoutWayOut } from '../../kubernetes/evacuation/loss.ts'
 import { fullName, type Node } from '../../kubernetes/kinds.ts'
 import { readVolumes } from '../../kubernetes/volumes.ts'
@@ -66,27 +67,36 @@ const clusterIsHealthy: PreflightCheck = {
 const nothingBlocksTheDrain: PreflightCheck = {
   name: 'Nothing blocks the drain',
   run: async (context) => {
+    const { settings, now } = context
     const api = await context.api()
-    const scaledDown = await findStateful(api, context.settings)
-    const outlook = await lookAhead(api, context.settings.nodeName, { force: false, scaledDown })
-    const refused = outlook.refused.map(({ pod, note }) => ({
+    const scaledDown = await findStateful(api, settings)
+    const outlook = await lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown, now })
+    const refused = outlook.refused.map(({ pod, notes, unless }) => ({
       subject: `Pod ${fullName(pod)}`,
-      evidence: note,
+      evidence: notes.join('; '),
       severity: 'error' as const,
-      wayOut: 'Delete it, give it a controller, or let it go: task migrate:drain -- --force',
+      wayOut: unless.includes('--force')
+        ? 'Delete it, give it a controller, or let it go: task migrate:drain -- --force'
+        : 'Save what it holds, then let it go: EMPTYDIR_DATA=delete',
+    }))
+    const stuck = outlook.obstacles.map(({ subject, reason, wayOut }) => ({
+      subject,
+      evidence: reason,
+      severity: 'warning' as const,
+      wayOut,
     }))
     const blocked = outlook.blockers.map((blocker) => {
       const unresolved = outlook.unresolved.includes(blocker)
       return {
         subject: `PodDisruptionBudget ${blocker.budget}`,
-        evidence: `${blocker.reason} (${blocker.pods.map((pod) => fullName(pod)).join(', ')})`,
+        evidence: `${blocker.workloads.join(', ')}: ${blocker.reason}`,
         severity: unresolved && blocker.hopeless ? ('error' as const) : ('warning' as const),
         wayOut: unresolved
-          ? 'Scale down what it protects, or give it room, before the drain.'
+          ? blocker.wayOut
           : 'None needed: drain scales its workload to 0 with the replicas recorded, and resume brings it back.',
       }
     })
-    return [...refused, ...blocked]
+    return [...refused, ...stuck, ...blocked]
   },
 }
 
