@@ -75,6 +75,7 @@ export const variables = {
   AGE_RECIPIENTS: recipient.default([]),
   AGE_IDENTITY_FILE: path.optional(),
   STATEFUL_NAMESPACES: words.default([]),
+  QUIET_ORDER: words.default([]),
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
   EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
@@ -84,6 +85,7 @@ export const variables = {
   EVACUATE_PER_NODE: count.default(2),
   EVACUATE_PER_SERVER: count.default(4),
   EVACUATE_TIMEOUT: seconds.default(21_600),
+  JOB_TIMEOUT: seconds.default(300),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -129,6 +131,8 @@ export interface Settings {
   readonly ageRecipients: readonly string[]
   readonly ageIdentityFile: string | undefined
   readonly statefulNamespaces: readonly string[]
+  /** Patterns of namespace/name: what goes down earlier, and comes back later, stands first. */
+  readonly quietOrder: readonly string[]
   readonly localStorageClasses: readonly string[]
   readonly nfsStorageClasses: readonly string[]
   /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
@@ -141,6 +145,7 @@ export interface Settings {
   readonly evacuatePerNode: number
   readonly evacuatePerServer: number
   readonly evacuateTimeout: number
+  readonly jobTimeout: number
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -255,6 +260,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     ageRecipients: v.AGE_RECIPIENTS,
     ageIdentityFile: optional(v.AGE_IDENTITY_FILE),
     statefulNamespaces: v.STATEFUL_NAMESPACES,
+    quietOrder: v.QUIET_ORDER,
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
     deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
@@ -264,6 +270,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     evacuatePerNode: v.EVACUATE_PER_NODE,
     evacuatePerServer: v.EVACUATE_PER_SERVER,
     evacuateTimeout: v.EVACUATE_TIMEOUT,
+    jobTimeout: v.JOB_TIMEOUT,
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

@@ -25,13 +25,14 @@ const { outputFiles } = await build({
   sourcemap: true,
   logLevel: 'warning',
   write: false,
-  // CommonJS packages inside of an ES module bundle ask for what CommonJS gives them.
+  // CommonJS packages inside of an ES module bundle ask for what CommonJS gives them. esbuild does not see these names, and so
+  // cannot keep them from meeting one of the sources'.
   banner: {
     js: [
-      "import { createRequire as requireFor } from 'node:module'",
-      "import { dirname as folderOf } from 'node:path'",
-      "import { fileURLToPath as pathOf } from 'node:url'",
-      'const require = requireFor(import.meta.url), __filename = pathOf(import.meta.url), __dirname = folderOf(__filename)',
+      "import { createRequire as bannerRequire } from 'node:module'",
+      "import { dirname as bannerFolder } from 'node:path'",
+      "import { fileURLToPath as bannerPath } from 'node:url'",
+      'const require = bannerRequire(import.meta.url), __filename = bannerPath(import.meta.url), __dirname = bannerFolder(__filename)',
     ].join('\n'),
   },
 })

@@ -9,11 +9,15 @@ import { drainFlags, drainOptions, nodesToDrain } from '../lib/kubernetes/drain-
 import { lookAhead, refuseUntold } from '../lib/kubernetes/drain-outlook.ts'
 import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
+import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators, warnOfStrangers } from '../lib/kubernetes/operators.ts'
+import { findOperated, pauseAgain, pauseOperators } from '../lib/kubernetes/operators.ts'
+import { quietWorkloads } from '../lib/kubernetes/quiet.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
 import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
 import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
+import { findStrangers, stopStrangers } from '../lib/kubernetes/strangers.ts'
+import { findUnscaled, showUnscaled } from '../lib/kubernetes/unscaled.ts'
 import { findStateful, type StatefulWorkload, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
 
@@ -34,6 +38,7 @@ export default await phase(
       const expected = await outlook(stateful)
       await rememberUnready(migration, api)
       showStateful(migration, stateful)
+      showUnscaled(migration, await findUnscaled(api, settings))
       showOutlook(migration, expected)
       refuseUntold(expected)
       if (isMachine) await refuseUndecided(migration, api)
@@ -43,15 +48,16 @@ export default await phase(
     await migration.step('Suspend Flux', () => suspendFlux(migration, api))
     await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
     await migration.step('Pause operators', async () => {
-      warnOfStrangers(migration, await findStateful(api, settings))
-      return pauseOperators(migration, api, await findOperated(api))
+      const deaf = await pauseOperators(migration, api, await findOperated(api))
+      return stopStrangers(migration, api, await findStrangers(api, await findStateful(api, settings), deaf))
     })
 
     await migration.step('Suspend CronJobs', async () =>
       suspendCronJobs(migration, api, await findCronJobs(api, settings)),
     )
+    await migration.step('Wait for Jobs', () => jobsAreDone(migration, api))
     await migration.step('Scale down stateful workloads', async () =>
-      scaleDown(migration, api, await findStateful(api, settings)),
+      quietWorkloads(migration, api, await findStateful(api, settings)),
     )
 
     for (const node of nodes) await migration.step(`Cordon ${node}`, () => cordon(migration, api, node))
@@ -72,7 +78,10 @@ export default await phase(
       drain(migration, api, await outlook(scaledDown), options),
     )
     await migration.step('See that all stays quiet', () =>
-      staysQuiet(migration, api, () => scaleDownAgain(migration, api)),
+      staysQuiet(migration, api, async () => [
+        ...(await pauseAgain(migration, api)),
+        ...(await scaleDownAgain(migration, api)),
+      ]),
     )
     verifyMachineIsDrained(migration, nodes)
     api.close()

@@ -1,47 +1,78 @@
 #!/usr/bin/env node
+import { chooseBackup } from '../lib/backup/choose.ts'
+import { objectsInBackup } from '../lib/backup/objects.ts'
+import { findLostSuspensions, rememberUnsettledIn } from '../lib/gitops/lost-suspensions.ts'
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
+import { adoptCopies } from '../lib/kubernetes/evacuation/adopt.ts'
 import { bringBack, warnOfCopies } from '../lib/kubernetes/evacuation/evacuate.ts'
+import { findLostQuiet } from '../lib/kubernetes/lost-quiet.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
-import { workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { rememberUnreadyIn, stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
 import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
+import { adoptChanges, showLostChanges } from '../lib/migration/adopt.ts'
+import { tellConflicts } from '../lib/migration/conflicts.ts'
 import { phase } from '../lib/migration/phase.ts'
 
-export default await phase('resume', async (migration) => {
-  const { nodeName, kubeconfig } = migration.settings
-  const api = await KubernetesApi.fromFile(kubeconfig)
+export default await phase(
+  'resume',
+  async (migration) => {
+    const { nodeName, kubeconfig, quietOrder } = migration.settings
+    const fromBackup = migration.flags['from-backup']
+    const api = await KubernetesApi.fromFile(kubeconfig)
 
-  await migration.step('Wait for the API', () => apiIsUp(migration, api))
-  await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
+    await migration.step('Wait for the API', () => apiIsUp(migration, api))
+    if (typeof fromBackup === 'string') {
+      await migration.step('Find in the backup what a drain has quieted', async () => {
+        const backup = await chooseBackup(migration, fromBackup || undefined)
+        const inBackup = await objectsInBackup(backup.folder)
+        const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
+        migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
+        showLostChanges(migration, lost)
+        adoptChanges(migration, lost)
+        await rememberUnsettledIn(migration, api, inBackup)
+        await rememberUnreadyIn(migration, inBackup)
+        await adoptCopies(migration, api)
+      })
+    }
+    await migration.step(`Wait for ${nodeName}`, () => nodeIsReady(migration, api, nodeName))
 
-  if (await isRebuilt(migration, api)) {
-    migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
-    warnOfCopies(migration)
-    // Git makes the workloads, so GitOps comes first.
-    await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
-    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+    if (await isRebuilt(migration, api)) {
+      migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
+      warnOfCopies(migration)
+      // Git makes the workloads, so GitOps comes first.
+      await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+      await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+      await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+      return api.close()
+    }
+
+    await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
+
+    // Before anything that would write into an empty volume runs again.
+    await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
+
+    // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
+    await migration.step('Scale stateful workloads back', () =>
+      scaleBack(migration, api, async (paths) => {
+        // In an order of their own, they are waited for; else they are only started in one.
+        if (quietOrder.length > 0) await stageIsReady(migration, api, paths)
+      }),
+    )
+    await migration.step('Resume CronJobs', () => resumeCronJobs(migration, api))
+    await migration.step('Resume operators', () => resumeOperators(migration, api))
+    await migration.step('Resume Argo CD', () => resumeArgoCd(migration, api))
+    await migration.step('Resume Flux', () => resumeFlux(migration, api))
+    tellConflicts(migration)
+
     await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
-    return api.close()
-  }
-
-  await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
-
-  // Before anything that would write into an empty volume runs again.
-  await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
-
-  // The mirror image of drain: what was quieted last comes back first, and GitOps finds everything as it left it.
-  await migration.step('Scale stateful workloads back', () => scaleBack(migration, api))
-  await migration.step('Resume CronJobs', () => resumeCronJobs(migration, api))
-  await migration.step('Resume operators', () => resumeOperators(migration, api))
-  await migration.step('Resume Argo CD', () => resumeArgoCd(migration, api))
-  await migration.step('Resume Flux', () => resumeFlux(migration, api))
-
-  await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
-  await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
-  await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
-  api.close()
-})
+    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
+    await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+    api.close()
+  },
+  { 'take-back': 'boolean', 'from-backup': 'optional string' },
+)

@@ -5,6 +5,9 @@ import type { Owned } from './ordering.ts'
 
 export type JsonObject = { [key: string]: Json }
 
+/** Argo CD compares at once when it is there, and takes it away. Source: https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/ */
+export const refreshAnnotation = 'argocd.argoproj.io/refresh'
+
 /** One Application or ApplicationSet, as it is now. */
 export interface ArgoObject extends Owned {
   readonly kind: 'Application' | 'ApplicationSet'
@@ -13,6 +16,8 @@ export interface ArgoObject extends Owned {
   readonly path: string
   /** `spec.syncPolicy`; null if there is none */
   readonly syncPolicy: JsonObject | null
+  /** the request to compare again that stands in its annotations; null if there is none */
+  readonly refresh: string | null
   readonly syncing: boolean
   readonly sync: string
   readonly health: string
@@ -42,9 +47,22 @@ export async function servedArgoKinds(api: KubernetesApi): Promise<ServedResourc
  * manifests it is among.
  */
 export async function readArgoCd(api: KubernetesApi, kinds: readonly ServedResource[]): Promise<ArgoObject[]> {
-  const lists = await Promise.all(
-    kinds.map(async (kind) => (await api.list(collectionPath(kind))).map((object) => ({ kind, object }))),
-  )
+  return argoObjects(kinds, (kind) => api.list(collectionPath(kind)))
+}
+
+/** The objects that a backup holds, as they were when it was taken. */
+export async function argoObjectsFrom(
+  kinds: readonly ServedResource[],
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<ArgoObject[]> {
+  return argoObjects(kinds, (kind) => inBackup(kind.group, kind.resource))
+}
+
+async function argoObjects(
+  kinds: readonly ServedResource[],
+  read: (kind: ServedResource) => Promise<KubernetesObject[]>,
+): Promise<ArgoObject[]> {
+  const lists = await Promise.all(kinds.map(async (kind) => (await read(kind)).map((object) => ({ kind, object }))))
   const found = lists.flat()
   const writers = writersFromStatus(found.map(({ kind, object }) => ({ kind: kind.kind, object })))
   return found.map(({ kind, object }) => argoObject(kind, object, writers))
@@ -94,6 +112,7 @@ function argoObject(
     name,
     path: `${collectionPath(kind, namespace)}/${name}`,
     syncPolicy: spec.syncPolicy ?? null,
+    refresh: object.metadata.annotations?.[refreshAnnotation] ?? null,
     syncing: status.operationState?.phase === 'Running' || object.operation !== undefined,
     sync: status.sync?.status ?? 'Unknown',
     health: status.health?.status ?? 'Unknown',

@@ -18,6 +18,8 @@ const fluxKinds: readonly { group: string; resource: string; role: FluxRole }[] 
   { group: 'source.toolkit.fluxcd.io', resource: 'helmrepositories', role: 'source' },
   { group: 'source.toolkit.fluxcd.io', resource: 'helmcharts', role: 'source' },
   { group: 'source.toolkit.fluxcd.io', resource: 'buckets', role: 'source' },
+  { group: 'image.toolkit.fluxcd.io', resource: 'imagerepositories', role: 'source' },
+  { group: 'image.toolkit.fluxcd.io', resource: 'imageupdateautomations', role: 'source' },
 ]
 
 /** One object of Flux, as it is now. */
@@ -77,6 +79,17 @@ export async function servedFluxKinds(api: KubernetesApi): Promise<FluxResource[
 export async function readFlux(api: KubernetesApi, kinds: readonly FluxResource[]): Promise<FluxObject[]> {
   const lists = await Promise.all(
     kinds.map(async (kind) => (await api.list(collectionPath(kind))).map((object) => fluxObject(kind, object))),
+  )
+  return lists.flat()
+}
+
+/** The objects that a backup holds, as they were when it was taken. */
+export async function fluxObjectsFrom(
+  kinds: readonly FluxResource[],
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<FluxObject[]> {
+  const lists = await Promise.all(
+    kinds.map(async (kind) => (await inBackup(kind.group, kind.resource)).map((object) => fluxObject(kind, object))),
   )
   return lists.flat()
 }

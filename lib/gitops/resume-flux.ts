@@ -1,19 +1,14 @@
-import { z } from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
 import type { Clock } from '../migration/clock.ts'
 import type { JournaledChange } from '../migration/journal.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
 import { type FluxObject, type FluxRole, readFlux, requestAnnotation, servedFluxKinds } from './flux.ts'
+import { Progress } from './progress.ts'
+import { type Request, requestReconcile, takeRequestsBack } from './request.ts'
 import { fluxUndoKind, fluxUndoSchema, unreadyBefore } from './suspend-flux.ts'
 
-const requestUndoKind = 'reconcile-request'
-const requestUndoSchema = z.object({
-  kind: z.literal(requestUndoKind),
-  path: z.string(),
-  requestedAt: z.string().nullable(),
-})
 const unreachableAfterSeconds = 90
-const nudgeAfterSeconds = 20
+const askAgainAfterSeconds = 20
 // Neither a condition nor a look at the new generation: its controller does not run. The others say so soon enough.
 const silentAfterSeconds = 40
 const sourcesWithinSeconds = 120
@@ -84,6 +79,7 @@ async function waitForFlux(
 ): Promise<string[]> {
   const before = unreadyBefore(migration) ?? []
   const patience = new Patience(migration.clock, withinSeconds)
+  const progress = new Progress(migration.console, 'ready')
   const failing = await migration.wait({
     name,
     // The patience below ends it first, and keeps the names.
@@ -94,7 +90,13 @@ async function waitForFlux(
         (each) => !each.suspended && (role === undefined || each.role === role),
       )
       const waiting = objects.filter((each) => (each.ready !== 'True' && !before.includes(each.key)) || !each.observed)
-      for (const object of patience.dueForANudge(waiting)) await requestReconcile(migration, api, object)
+      for (const object of patience.toBeAsked(waiting)) {
+        await requestReconcile(migration, api, requestTo(object, migration.clock.now()))
+      }
+      progress.look(
+        waiting.map(({ key }) => key),
+        objects.map(({ key }) => key),
+      )
       const pending = waiting.filter((object) => !patience.isExhausted(object))
       const saw = `${objects.length - waiting.length} of ${objects.length} ready${named(waiting)}`
       return pending.length === 0 ? { met: true, value: waiting, saw } : { met: false, saw }
@@ -118,55 +120,35 @@ function named(objects: readonly FluxObject[]): string {
   return `; ${first.key}: ${whyOf(first)}${more}`
 }
 
-/** Asks the controller to look now rather than after its back-off. */
-async function requestReconcile(migration: Migration, api: KubernetesApi, object: FluxObject): Promise<void> {
-  await migration.change(`Request reconcile of ${object.key}`, {
-    undo: { kind: requestUndoKind, path: object.path, requestedAt: object.requestedAt },
-    apply: () => annotate(api, object.path, migration.clock.now().toISOString()),
-  })
-}
-
-/**
- * The annotations that we leave are the ones that we found. A controller does not look again because a request is taken
- * away.
- */
-async function undoReconcileRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
-  const { path, requestedAt } = requestUndoSchema.parse(undo)
-  if (!(await api.getOrNull(path))) return 'already'
-  await annotate(api, path, requestedAt)
-  return 'undone'
-}
-
-async function takeRequestsBack(migration: Migration, api: KubernetesApi): Promise<void> {
-  const requests = migration.journal.changes({ kind: requestUndoKind }).filter((change) => change.state !== 'undone')
-  for (const change of requests) await migration.undo(change, () => undoReconcileRequest(api, change.undo))
-}
-
-async function annotate(api: KubernetesApi, path: string, requestedAt: string | null): Promise<void> {
-  await api.mergePatch(path, { metadata: { annotations: { [requestAnnotation]: requestedAt } } })
+function requestTo(object: FluxObject, now: Date): Request {
+  const { key, path, requestedAt } = object
+  return { key, path, annotation: requestAnnotation, value: now.toISOString(), before: requestedAt }
 }
 
 /**
  * How long each object has been in a state that no controller is changing. What has just been un-suspended is
- * reconciled at once, because its generation changed; what failed then (the network was not up yet) is asked once more,
- * and what goes on failing is given up and named.
+ * asked to reconcile at once; what failed then (the network was not up yet) is asked once more, and what goes on failing is
+ * given up and named.
  */
 class Patience {
   readonly #clock: Clock
   readonly #end: number
   readonly #idleSince = new Map<string, number>()
-  readonly #nudged = new Set<string>()
+  readonly #asked = new Map<string, number>()
 
   constructor(clock: Clock, withinSeconds: number) {
     this.#clock = clock
     this.#end = clock.now().getTime() + withinSeconds * 1000
   }
 
-  dueForANudge(waiting: readonly FluxObject[]): FluxObject[] {
-    const due = waiting.filter(
-      (object) => !this.#nudged.has(object.key) && this.#idleSeconds(object) >= nudgeAfterSeconds,
-    )
-    for (const object of due) this.#nudged.add(object.key)
+  /** Each at once, unless its controller is at it; and once more when that was in vain. */
+  toBeAsked(waiting: readonly FluxObject[]): FluxObject[] {
+    const due = waiting.filter((object) => {
+      const asked = this.#asked.get(object.key) ?? 0
+      if (object.ready === 'Unknown' || asked > 1) return false
+      return asked === 0 || this.#idleSeconds(object) >= askAgainAfterSeconds
+    })
+    for (const { key } of due) this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1)
     return due
   }
 

@@ -10,12 +10,12 @@ const stableReads = 5
 /**
  * The last look before the cluster is left to itself: a long apply may have woken something up while workloads were
  * scaled down. What it woke is quieted again, until nothing has moved for five reads.
- * @param scaleDownAgain scales down what somebody scaled up, and returns its names
+ * @param quietAgain brings to rest again what somebody has woken, and returns its names
  */
 export async function staysQuiet(
   migration: Migration,
   api: KubernetesApi,
-  scaleDownAgain: () => Promise<string[]>,
+  quietAgain: () => Promise<string[]>,
 ): Promise<void> {
   const [fluxKinds, argoKinds] = await Promise.all([servedFluxKinds(api), servedArgoKinds(api)])
   let quietReads = 0
@@ -31,7 +31,7 @@ export async function staysQuiet(
         for (const object of flux) await suspendFluxObject(migration, api, object)
         for (const object of argo) await suspendArgoObject(migration, api, object)
       }
-      const awake = [...flux.map(({ key }) => key), ...argo.map(({ key }) => key), ...(await scaleDownAgain())]
+      const awake = [...flux.map(({ key }) => key), ...argo.map(({ key }) => key), ...(await quietAgain())]
       quietReads = awake.length === 0 ? quietReads + 1 : 0
       if (awake.length > 0) return { met: false, saw: `awake again: ${awake.slice(0, 5).join(', ')}` }
       return quietReads >= stableReads ? { met: true, value: undefined } : { met: false, saw: 'all quiet so far' }

@@ -53,7 +53,7 @@ export async function suspendArgoCd(migration: Migration, api: KubernetesApi): P
 /**
  * What was not synced before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
  */
-function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
+export function rememberUnsynced(migration: Migration, objects: readonly ArgoObject[]): void {
   if (unsyncedBefore(migration) !== undefined) return
   const unsynced = objects.filter((object) => object.kind === 'Application' && object.sync !== 'Synced')
   migration.remember(
@@ -67,13 +67,14 @@ export function unsyncedBefore(migration: Migration): string[] | undefined {
   return migration.recall('argocd-unsynced', z.array(z.string()))
 }
 
+/** How the journal calls it. */
+export function whatOfArgo({ kind, key }: ArgoObject): string {
+  return kind === 'Application' ? `Turn automated sync off: ${key}` : `Keep ${key} from writing its Applications`
+}
+
 /** Turns automated sync of one object off, with its policy in the journal. */
 export async function suspendArgoObject(migration: Migration, api: KubernetesApi, object: ArgoObject): Promise<void> {
-  const what =
-    object.kind === 'Application'
-      ? `Turn automated sync off: ${object.key}`
-      : `Keep ${object.key} from writing its Applications`
-  await migration.change(what, {
+  await migration.change(whatOfArgo(object), {
     undo: { kind: argoUndoKind, path: object.path, syncPolicy: object.syncPolicy },
     apply: () => (object.kind === 'Application' ? suspendApplication(api, object) : suspendApplicationSet(api, object)),
   })
@@ -124,15 +125,16 @@ async function argoCdStaysQuiet(
 
 /**
  * Puts `spec.syncPolicy` back exactly as it was, if it still is what we made of it.
+ * @param takeBack also if it is not: then what somebody wrote meanwhile is lost
  * @returns a conflict with both values when someone wrote another policy meanwhile: theirs is kept
  */
-export async function undoArgoSync(api: KubernetesApi, undo: unknown): Promise<Undone> {
+export async function undoArgoSync(api: KubernetesApi, undo: unknown, takeBack = false): Promise<Undone> {
   const { path, syncPolicy: before } = argoUndoSchema.parse(undo)
   const object = await api.getOrNull(path)
   if (!object) return 'conflict: it is not there any more'
   const now = syncPolicyOf(object)
   if (isDeepStrictEqual(now, before)) return 'already'
-  if (!isOurs(now, before)) {
+  if (!isOurs(now, before) && !takeBack) {
     return `conflict: spec.syncPolicy is now ${JSON.stringify(now)}; before the drain it was ${JSON.stringify(before)}. Kept as it is.`
   }
   try {
@@ -140,13 +142,13 @@ export async function undoArgoSync(api: KubernetesApi, undo: unknown): Promise<U
     return 'undone'
   } catch (error) {
     // The test failed: somebody wrote it between our look and our patch, so there is something new to look at.
-    if (error instanceof ApiError && error.status === 422) return undoArgoSync(api, undo)
+    if (error instanceof ApiError && error.status === 422) return undoArgoSync(api, undo, takeBack)
     throw error
   }
 }
 
 /** What we leave behind: `enabled: false` within automated, no automated, or an ApplicationSet's create-only. */
-function isOurs(now: JsonObject | null, before: JsonObject | null): boolean {
+export function isOurs(now: JsonObject | null, before: JsonObject | null): boolean {
   const { automated, ...withoutAutomated } = before ?? {}
   const ours: JsonObject[] = [{ ...before, applicationsSync: 'create-only' }, withoutAutomated]
   if (isJsonObject(automated)) ours.push({ ...before, automated: { ...automated, enabled: false } })

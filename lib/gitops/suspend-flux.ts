@@ -55,7 +55,7 @@ export async function suspendFlux(migration: Migration, api: KubernetesApi): Pro
 /**
  * What was not ready before we touched anything need not be waited for afterwards. Keeps the first answer of the run.
  */
-function rememberUnready(migration: Migration, objects: readonly FluxObject[]): void {
+export function rememberUnready(migration: Migration, objects: readonly FluxObject[]): void {
   if (unreadyBefore(migration) !== undefined) return
   const unready = objects.filter((object) => object.ready !== 'True')
   migration.remember(

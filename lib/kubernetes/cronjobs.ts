@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { Migration, Undone } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'
-import { type CronJob, fullName, type PersistentVolumeClaim } from './kinds.ts'
-import { claimsOfTemplate } from './workloads.ts'
+import { type CronJob, fullName } from './kinds.ts'
+import { Storage } from './mounts.ts'
 
 export const cronJobUndoKind = 'cronjob-suspend'
 
@@ -20,40 +20,28 @@ type Which = Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsS
 
 /**
  * CronJobs that would start pods beside the quieted workloads: those of the stateful namespaces, and those that mount
- * their volumes.
+ * claims.
  */
 export async function findCronJobs(api: KubernetesApi, settings: Which): Promise<CronJob[]> {
-  const [cronJobs, claims] = await Promise.all([
+  const [cronJobs, storage] = await Promise.all([
     api.list<CronJob>('/apis/batch/v1/cronjobs'),
-    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+    Storage.read(api, settings),
   ])
-  const classes = [...settings.localStorageClasses, ...settings.nfsStorageClasses]
-  const stateful = new Set(
-    claims.filter((claim) => classes.includes(claim.spec.storageClassName ?? '')).map((claim) => fullName(claim)),
-  )
-  return cronJobs.filter((cronJob) => {
-    const { namespace = '' } = cronJob.metadata
-    const mounted = claimsOfTemplate(cronJob.spec.jobTemplate?.spec?.template?.spec)
-    const concerned =
-      settings.statefulNamespaces.includes(namespace) || mounted.some((claim) => stateful.has(`${namespace}/${claim}`))
-    return concerned && cronJob.spec.suspend !== true
+  return cronJobs.filter(({ metadata, spec }) => {
+    const { namespace = '' } = metadata
+    const mounts = storage.mountsOfTemplate(namespace, spec.jobTemplate?.spec?.template?.spec)
+    const concerned = settings.statefulNamespaces.includes(namespace) || mounts.length > 0
+    return concerned && spec.suspend !== true
   })
 }
 
-/** Suspends CronJobs, and names those whose Jobs run at this moment: a Job is not stopped by it. */
+/** Suspends CronJobs. A Job that runs at this moment is not stopped by it. */
 export async function suspendCronJobs(
   migration: Migration,
   api: KubernetesApi,
   cronJobs: readonly CronJob[],
 ): Promise<string[]> {
   await pMap(cronJobs, (cronJob) => suspendOne(migration, api, cronJob), { concurrency })
-  const running = cronJobs.filter((cronJob) => (cronJob.status?.active ?? []).length > 0)
-  for (const cronJob of running) {
-    const jobs = (cronJob.status?.active ?? []).map((job) => job.name).join(', ')
-    migration.console.warn(
-      `CronJob ${fullName(cronJob)} has a Job running: ${jobs}. It is evicted with the rest, and begins anew afterwards.`,
-    )
-  }
   return cronJobs.map((cronJob) => fullName(cronJob))
 }
 

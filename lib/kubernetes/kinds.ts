@@ -76,6 +76,7 @@ export interface PodSpec {
   containers?: Container[]
   initContainers?: Container[]
   overhead?: Record<string, string>
+  serviceAccountName?: string
   volumes?: Volume[]
   terminationGracePeriodSeconds?: number
 }
@@ -110,16 +111,6 @@ export interface Workload extends KubernetesObject {
   }
 }
 
-export interface Job extends KubernetesObject {
-  spec: { template?: { spec: PodSpec } }
-  status?: {
-    active?: number
-    succeeded?: number
-    failed?: number
-    conditions?: { type: string; status: string; reason?: string; message?: string }[]
-  }
-}
-
 export interface CronJob extends KubernetesObject {
   spec: { suspend?: boolean; schedule: string; jobTemplate?: { spec?: { template?: { spec?: PodSpec } } } }
   status?: { active?: { name: string }[] }
@@ -133,6 +124,17 @@ export interface Node extends KubernetesObject {
     nodeInfo?: { kubeletVersion: string; osImage: string }
     capacity?: Record<string, string>
     allocatable?: Record<string, string>
+    volumesInUse?: string[]
+  }
+}
+
+export interface Job extends KubernetesObject {
+  spec: { suspend?: boolean; template: { spec: PodSpec } }
+  status?: {
+    active?: number
+    ready?: number
+    succeeded?: number
+    conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
 

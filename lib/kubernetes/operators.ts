@@ -3,177 +3,180 @@ import pMap from 'p-map'
 import { z } from 'zod'
 import type { Migration, Undone } from '../migration/migration.ts'
 import type { KubernetesApi, KubernetesObject } from './api.ts'
-import { fullName } from './kinds.ts'
-import { collectionPath, servedResources } from './served.ts'
-import type { StatefulWorkload } from './workloads.ts'
-
-/**
- * How each operator is told to leave its workloads alone: the field of its custom resource, and the value.
- * One row per resource; the next operator is one more row.
- */
-const operators: readonly {
-  group: string
-  resource: string
-  kind: string
-  field: readonly string[]
-  value: boolean | string
-}[] = [
-  // https://prometheus-operator.dev/docs/api-reference/api/ (paused: the operator does not reconcile it)
-  {
-    group: 'monitoring.coreos.com',
-    resource: 'prometheuses',
-    kind: 'Prometheus',
-    field: ['spec', 'paused'],
-    value: true,
-  },
-  {
-    group: 'monitoring.coreos.com',
-    resource: 'prometheusagents',
-    kind: 'PrometheusAgent',
-    field: ['spec', 'paused'],
-    value: true,
-  },
-  {
-    group: 'monitoring.coreos.com',
-    resource: 'alertmanagers',
-    kind: 'Alertmanager',
-    field: ['spec', 'paused'],
-    value: true,
-  },
-  {
-    group: 'monitoring.coreos.com',
-    resource: 'thanosrulers',
-    kind: 'ThanosRuler',
-    field: ['spec', 'paused'],
-    value: true,
-  },
-  // https://cloudnative-pg.io/documentation/current/declarative_hibernation/
-  {
-    group: 'postgresql.cnpg.io',
-    resource: 'clusters',
-    kind: 'Cluster',
-    field: ['metadata', 'annotations', 'cnpg.io/hibernation'],
-    value: 'on',
-  },
-  // https://keda.sh/docs/latest/concepts/scaling-deployments/#pausing-autoscaling
-  {
-    group: 'keda.sh',
-    resource: 'scaledobjects',
-    kind: 'ScaledObject',
-    field: ['metadata', 'annotations', 'autoscaling.keda.sh/paused'],
-    value: 'true',
-  },
-]
+import { type Operator, operators, type Pause } from './operators/table.ts'
+import { collectionPath, type ServedResource, servedResources } from './served.ts'
 
 export const operatorUndoKind = 'operator-pause'
 
 /**
- * What the journal holds of a custom resource: where it is, which field we set to what, and what it was (null: not
- * there).
+ * What the journal holds of a custom resource: where it is, which field we set to what, what it was (null: not there),
+ * and how much of the way to it was there. With a stage it comes back among the workloads; `scales` is the path of the
+ * one workload with which it does.
  */
-const operatorUndoSchema = z.object({
+export const operatorUndoSchema = z.object({
   kind: z.literal(operatorUndoKind),
   path: z.string(),
   field: z.array(z.string()),
   value: z.json(),
   before: z.json(),
+  there: z.number().optional(),
+  stage: z.number().optional(),
+  scales: z.string().optional(),
 })
 
 const concurrency = 8
 
-/** A custom resource that its operator must leave alone while its workload is at rest. */
+/** A custom resource of a known operator. */
 export interface Operated {
-  readonly description: string
+  readonly kind: string
+  readonly group: string
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
   readonly path: string
-  readonly field: readonly string[]
-  readonly value: boolean | string
-  readonly before: boolean | string | null
+  readonly pause: Pause
+  /** whether it says already what we would set */
+  readonly paused: boolean
+  readonly before: string | number | boolean | null
+  /** how many names of the field's path there are, down from the root */
+  readonly there: number
+  /** the workload that it scales, as `Kind namespace/name`; null if it makes its workloads itself */
+  readonly scales: string | null
 }
 
-/**
- * The custom resources of known operators that make stateful workloads; those that are paused already are not listed.
- */
-export async function findOperated(api: KubernetesApi): Promise<Operated[]> {
-  const groups = [...new Set(operators.map((row) => row.group))]
-  const found = await pMap(groups, (group) => operatedOf(api, group), { concurrency })
+/** When it comes back: among the workloads of a stage, and with which of them. */
+export interface ComesBackWith {
+  readonly stage?: number
+  /** the path of a workload */
+  readonly scales?: string
+}
+
+/** The custom resources of every operator that can be told to pause, those that are paused already among them. */
+export async function readOperated(api: KubernetesApi): Promise<Operated[]> {
+  const found = await pMap(operators, (row) => operatedOf(api, row), { concurrency })
   return found.flat()
 }
 
-/**
- * Names workloads of an operator that the table does not know: it may scale them back, and is then to be stopped by
- * hand.
- */
-export function warnOfStrangers({ console }: Migration, workloads: readonly StatefulWorkload[]): void {
-  const known = new Set(operators.map((row) => row.kind))
-  for (const { kind, namespace, name, operatedBy } of workloads) {
-    if (operatedBy === null || known.has(operatedBy.split(' ')[0] ?? '')) continue
-    console.warn(
-      `${kind} ${namespace}/${name} belongs to ${operatedBy}, whose operator is not known here: if it scales it back, stop the operator first.`,
-    )
-  }
+/** Those that are told to look away before their workloads are scaled down. */
+export async function findOperated(api: KubernetesApi): Promise<Operated[]> {
+  const all = await readOperated(api)
+  return all.filter(({ paused, pause, scales }) => !paused && pause.pods === 'stay' && scales === null)
 }
 
-/** Pauses them, so that what is scaled down stays down. */
+/**
+ * Pauses them, so that what is scaled down stays down.
+ * @returns those whose API server dropped the field: their operator is too old for it
+ */
 export async function pauseOperators(
   migration: Migration,
   api: KubernetesApi,
   operated: readonly Operated[],
-): Promise<string[]> {
-  await pMap(
-    operated,
-    ({ description, path, field, value, before }) =>
-      migration.change(`Pause ${description}`, {
-        undo: { kind: operatorUndoKind, path, field: [...field], value, before },
-        apply: async () => {
-          await api.mergePatch(path, nested(field, value))
-        },
-      }),
-    { concurrency },
-  )
-  return operated.map(({ description }) => description)
+): Promise<Operated[]> {
+  const heard = await pMap(operated, (each) => pauseOperated(migration, api, each), { concurrency })
+  return operated.filter((_, index) => heard[index] === false)
 }
 
-/** Gives the field its old value back, if it still has ours. */
-export async function undoOperatorPause(api: KubernetesApi, undo: unknown): Promise<Undone> {
-  const { path, field, value, before } = operatorUndoSchema.parse(undo)
+/**
+ * Pauses one. A dry run takes it for heard.
+ * @returns whether the API server has kept the field
+ */
+export async function pauseOperated(
+  migration: Migration,
+  api: KubernetesApi,
+  operated: Operated,
+  comesBack: ComesBackWith = {},
+): Promise<boolean> {
+  const { path, before, there } = operated
+  const { field, value } = operated.pause
+  const what = `Pause ${describeOperated(operated)}`
+  const kept = await migration.change(what, {
+    undo: { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack },
+    apply: async () => valueAt(await api.mergePatch(path, nested(field, value)), field) === value,
+  })
+  const dropped = kept === false ? migration.journal.standingChange(what) : undefined
+  if (dropped) await migration.undo(dropped, async () => 'already')
+  return kept ?? true
+}
+
+/** Pauses again what we had paused and somebody has let go since; the journal keeps what it was. Returns its names. */
+export async function pauseAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
+  const standing = migration.journal.changes({ kind: operatorUndoKind }).filter((change) => change.state !== 'undone')
+  const woken = await pMap(
+    standing,
+    async ({ what, undo }) => {
+      const { path, field, value } = operatorUndoSchema.parse(undo)
+      const object = await api.getOrNull(path)
+      if (!object || isDeepStrictEqual(valueAt(object, field), value)) return []
+      await migration.change(what, { apply: () => api.mergePatch(path, nested(field, value)) })
+      return [what]
+    },
+    { concurrency },
+  )
+  return woken.flat()
+}
+
+/** As operators write it: `Prometheus monitoring/main`. */
+export function describeOperated({ kind, namespace, name }: Operated): string {
+  return `${kind} ${namespace}/${name}`
+}
+
+/**
+ * Gives the field its old value back, if it still has ours.
+ * @param takeBack also if it has neither: then what somebody wrote meanwhile is lost
+ */
+export async function undoOperatorPause(api: KubernetesApi, undo: unknown, takeBack = false): Promise<Undone> {
+  const { path, field, value, before, there } = operatorUndoSchema.parse(undo)
   const object = await api.getOrNull(path)
   if (!object) return 'conflict: it is not there any more'
   const now = valueAt(object, field) ?? null
   if (isDeepStrictEqual(now, before)) return 'already'
-  if (!isDeepStrictEqual(now, value)) {
+  if (!isDeepStrictEqual(now, value) && !takeBack) {
     return `conflict: ${field.join('.')} is now ${JSON.stringify(now)}, and was ${JSON.stringify(before)}. Kept as it is.`
   }
-  await api.mergePatch(path, nested(field, before))
+  await api.mergePatch(path, before === null ? removal(object, field, there) : nested(field, before))
   return 'undone'
 }
 
-/** Lets the operators go on with what we paused. */
+/** Lets the operators go on with what we paused, apart from what comes back among the workloads. */
 export async function resumeOperators(migration: Migration, api: KubernetesApi): Promise<void> {
+  const takeBack = migration.flags['take-back'] === true
   const changes = migration.journal.changes({ kind: operatorUndoKind }).filter((change) => change.state !== 'undone')
-  await pMap(changes, (change) => migration.undo(change, () => undoOperatorPause(api, change.undo)), { concurrency })
+  await pMap(changes, (change) => migration.undo(change, () => undoOperatorPause(api, change.undo, takeBack)), {
+    concurrency,
+  })
 }
 
-async function operatedOf(api: KubernetesApi, group: string): Promise<Operated[]> {
-  const rows = operators.filter((row) => row.group === group)
-  const served = await servedResources(
-    api,
-    group,
-    rows.map((row) => row.resource),
-  )
+/** As an operator's custom resource says it, or would have said it in a backup. */
+export function operatedFrom(row: Operator, resource: ServedResource, object: KubernetesObject): Operated | null {
+  if (row.pause === null) return null
+  const { pause } = row
+  const { name, namespace = '', uid = '' } = object.metadata
+  const before = (valueAt(object, pause.field) ?? null) as Operated['before']
+  if (pause.from !== undefined && before !== pause.from && before !== pause.value) return null
+  const target = row.scales && (valueAt(object, row.scales) as { kind?: string; name?: string } | undefined)
+  return {
+    kind: resource.kind,
+    group: row.group,
+    namespace,
+    name,
+    uid,
+    path: `${collectionPath(resource, namespace)}/${name}`,
+    pause,
+    paused: before === pause.value,
+    before,
+    there: pause.field.findIndex((_, index) => valueAt(object, pause.field.slice(0, index + 1)) === undefined),
+    // KEDA takes a Deployment where nothing is said.
+    scales: row.scales ? `${target?.kind ?? 'Deployment'} ${namespace}/${target?.name}` : null,
+  }
+}
+
+async function operatedOf(api: KubernetesApi, row: Operator): Promise<Operated[]> {
+  if (row.pause === null) return []
+  const served = await servedResources(api, row.group, row.resources)
   const lists = await Promise.all(
-    served.map(async (resource) => {
-      const row = rows.find((each) => each.resource === resource.resource)
-      if (!row) return []
-      const objects = await api.list(collectionPath(resource))
-      return objects.flatMap((object) => {
-        const before = (valueAt(object, row.field) ?? null) as Operated['before']
-        if (before === row.value) return []
-        const path = `${collectionPath(resource, object.metadata.namespace)}/${object.metadata.name}`
-        return [
-          { description: `${resource.kind} ${fullName(object)}`, path, field: row.field, value: row.value, before },
-        ]
-      })
-    }),
+    served.map(async (resource) =>
+      (await api.list(collectionPath(resource))).flatMap((object) => operatedFrom(row, resource, object) ?? []),
+    ),
   )
   return lists.flat()
 }
@@ -184,4 +187,11 @@ function valueAt(object: KubernetesObject, field: readonly string[]): unknown {
 
 function nested(field: readonly string[], value: unknown): unknown {
   return field.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
+}
+
+/** Takes away what we put there, and what had to be made to hold it, unless somebody has put something beside it. */
+function removal(object: KubernetesObject, field: readonly string[], there = field.length - 1): unknown {
+  const made = field.slice(0, there + 1)
+  const ours = nested(field.slice(there + 1), valueAt(object, field))
+  return nested(isDeepStrictEqual(valueAt(object, made), ours) ? made : field, null)
 }

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
-import type { KubernetesApi } from './api.ts'
+import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { fullName, type Workload } from './kinds.ts'
 import { isFinished, isReady, listPods, ownerOf, whyNotReady } from './pods.ts'
 
 const factName = 'unready-workloads'
+const stagePatienceSeconds = 120
+const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' }
 
 /** How many of a workload's pods are wanted, and how many are ready. */
 export interface Readiness {
@@ -17,7 +19,6 @@ export interface Readiness {
 
 /** The readiness of every Deployment, StatefulSet and DaemonSet. */
 export async function readReadiness(api: KubernetesApi): Promise<Readiness[]> {
-  const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' }
   const lists = await Promise.all(
     Object.entries(kinds).map(async ([kind, collection]) =>
       (await api.list<Workload>(`/apis/apps/v1/${collection}`)).map((workload) => readinessOf(kind, workload)),
@@ -31,9 +32,27 @@ export async function readReadiness(api: KubernetesApi): Promise<Readiness[]> {
  */
 export async function rememberUnready(migration: Migration, api: KubernetesApi): Promise<void> {
   if (migration.recall(factName, z.array(z.string())) !== undefined) return
-  const unready = (await readReadiness(api)).filter((each) => each.ready < each.wanted).map((each) => each.key)
+  const unready = unreadyOf(await readReadiness(api))
   migration.remember(factName, unready)
   if (unready.length > 0) migration.console.warn(`Not ready already before the drain: ${unready.join(', ')}`)
+}
+
+/** As rememberUnready, from what a backup holds: the journal that knew it is lost. */
+export async function rememberUnreadyIn(
+  migration: Migration,
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<void> {
+  if (migration.recall(factName, z.array(z.string())) !== undefined) return
+  const lists = await Promise.all(
+    Object.entries(kinds).map(async ([kind, collection]) =>
+      ((await inBackup('apps', collection)) as Workload[]).map((workload) => readinessOf(kind, workload)),
+    ),
+  )
+  migration.remember(factName, unreadyOf(lists.flat()))
+}
+
+function unreadyOf(all: readonly Readiness[]): string[] {
+  return all.filter((each) => each.ready < each.wanted).map((each) => each.key)
 }
 
 /**
@@ -56,6 +75,38 @@ export async function workloadsAreReady(migration: Migration, api: KubernetesApi
     },
   })
   return { ready: ready ?? 0 }
+}
+
+/**
+ * Waits until the workloads of a stage are ready, for two minutes at most: those who use a database may wait for it a
+ * while, but not for one that was broken before.
+ * @param paths of the workloads, as the journal has them
+ */
+export async function stageIsReady(migration: Migration, api: KubernetesApi, paths: readonly string[]): Promise<void> {
+  const keys = new Set(paths.map(keyOfPath))
+  const end = migration.clock.now().getTime() + stagePatienceSeconds * 1000
+  await migration.wait({
+    name: 'what comes back first is ready',
+    timeoutSeconds: stagePatienceSeconds * 2,
+    everyMs: 1000,
+    probe: async () => {
+      const waiting = (await readReadiness(api)).filter(
+        (each) => keys.has(each.key) && (!each.observed || each.ready < each.wanted),
+      )
+      const names = waiting.map((each) => each.key).join(', ')
+      if (waiting.length === 0) return { met: true, value: undefined }
+      if (migration.clock.now().getTime() < end) return { met: false, saw: `not ready yet: ${names}` }
+      migration.console.warn(`Not ready within ${stagePatienceSeconds}s, and not waited for: ${names}`)
+      return { met: true, value: undefined }
+    },
+  })
+}
+
+/** `/apis/apps/v1/namespaces/media/deployments/plex` is `Deployment media/plex`. */
+function keyOfPath(path: string): string {
+  const [namespace = '', collection = '', name = ''] = path.split('/').slice(-3)
+  const kind = Object.entries(kinds).find(([, each]) => each === collection)?.[0]
+  return `${kind} ${namespace}/${name}`
 }
 
 function readinessOf(kind: string, workload: Workload): Readiness {

@@ -1,63 +1,50 @@
 import pMap from 'p-map'
 import { z } from 'zod'
-import type { Migration, Undone } from '../migration/migration.ts'
+import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
-import { controllerOf, fullName, type Pod, selects, type Workload } from './kinds.ts'
-import { isFinished, listPods } from './pods.ts'
-import { listScalable, type ScalableWorkload, type StatefulWorkload } from './workloads.ts'
+import { podsAreGone } from './gone.ts'
+import type { Workload } from './kinds.ts'
+import { operatorUndoKind, operatorUndoSchema, undoOperatorPause } from './operators.ts'
+import { describeWorkload, listScalable, type ScalableWorkload, type StatefulWorkload } from './workloads.ts'
 
 export const scaleUndoKind = 'scale'
 
-/** What the journal holds of a workload: where it is, and how many replicas it had. */
-const scaleUndoSchema = z.object({ kind: z.literal(scaleUndoKind), path: z.string(), replicas: z.number() })
+/** What the journal holds of a workload: where it is, how many replicas it had, and in which stage it comes back. */
+export const scaleUndoSchema = z.object({
+  kind: z.literal(scaleUndoKind),
+  path: z.string(),
+  replicas: z.number(),
+  stage: z.number().optional(),
+})
 
 const concurrency = 8
 
-/**
- * Scales workloads to 0, each with its replicas journaled first, and waits until their pods are gone. Deployments go
- * before StatefulSets, for they are what uses a database, or the operator that would scale a StatefulSet back. A
- * HorizontalPodAutoscaler needs nothing: at 0 replicas it is switched off, and goes on by itself once there are some
- * again.
- * Source:
- * https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation
- */
+/** Operators that are stopped before what they make: they come back last of all. */
+export const operatorStage = 0
+
+/** Scales workloads to 0, each with its replicas journaled first, and waits until their pods are gone. */
 export async function scaleDown(
   migration: Migration,
   api: KubernetesApi,
   workloads: readonly StatefulWorkload[],
 ): Promise<void> {
-  const users = workloads.filter((workload) => workload.kind !== 'StatefulSet')
-  const databases = workloads.filter((workload) => workload.kind === 'StatefulSet')
-  for (const group of [users, databases].filter((each) => each.length > 0)) {
-    await pMap(group, (workload) => scaleToZero(migration, api, workload), { concurrency })
-    await podsAreGone(migration, api, group)
-  }
+  if (workloads.length === 0) return
+  const scale = (workload: StatefulWorkload) => scaleToZero(migration, api, workload, stageOf(workload))
+  await pMap(workloads, scale, { concurrency })
+  await podsAreGone(migration, api, workloads, [], scale)
 }
 
-/** Waits until workloads have no pod left, and scales back to 0 what somebody (an operator) has scaled up meanwhile. */
-async function podsAreGone(
+/** One workload, which comes back in the given stage. Called again, the journal keeps the first count. */
+export async function scaleToZero(
   migration: Migration,
   api: KubernetesApi,
-  workloads: readonly StatefulWorkload[],
+  workload: ScalableWorkload,
+  stage: number,
 ): Promise<void> {
-  const operators = [...new Set(workloads.flatMap((workload) => workload.operatedBy ?? []))]
-  await migration.wait({
-    name: 'the pods of the scaled down workloads are gone',
-    timeoutSeconds: migration.settings.drainTimeout,
-    everyMs: 1000,
-    hint:
-      operators.length > 0
-        ? `These are made by an operator that may scale them back: ${operators.join(', ')}. Stop the operator, then run this again.`
-        : 'Look at what holds the pods: kubectl describe pod. A pod that cannot end on a dead node: kubectl delete pod --force.',
-    probe: async () => {
-      const left = await podsOf(api, workloads)
-      const scaledBack = migration.dryRun ? [] : await scaledUpAgain(api, workloads)
-      for (const workload of scaledBack) await scaleToZero(migration, api, workload)
-      if (scaledBack.length > 0)
-        return { met: false, saw: `scaled back by somebody: ${scaledBack.map(describe).join(', ')}` }
-      return left.length === 0
-        ? { met: true, value: undefined }
-        : { met: false, saw: `${left.length} pods left: ${left.slice(0, 5).map(describePod).join(', ')}` }
+  await migration.change(`Scale ${describeWorkload(workload)} to 0`, {
+    undo: { kind: scaleUndoKind, path: workload.path, replicas: workload.replicas, stage },
+    apply: async () => {
+      await api.mergePatch(workload.path, { spec: { replicas: 0 } })
     },
   })
 }
@@ -68,7 +55,7 @@ async function podsAreGone(
  */
 export async function scaleDownAgain(migration: Migration, api: KubernetesApi): Promise<string[]> {
   const standing = migration.journal.changes({ kind: scaleUndoKind }).filter((change) => change.state !== 'undone')
-  const replicas = await replicasByPath(api)
+  const replicas = new Map((await listScalable(api)).map((workload) => [workload.path, workload.replicas]))
   const woken = standing.filter((change) => (replicas.get(scaleUndoSchema.parse(change.undo).path) ?? 0) > 0)
   await pMap(
     woken,
@@ -81,75 +68,85 @@ export async function scaleDownAgain(migration: Migration, api: KubernetesApi): 
   return woken.map((change) => change.what)
 }
 
-/** Puts the replicas of one workload back, if it still is at 0. Another count is somebody's decision and is kept. */
-export async function undoScale(api: KubernetesApi, undo: unknown): Promise<Undone> {
+/**
+ * Puts the replicas of one workload back, if it still is at 0. Another count is somebody's decision and is kept.
+ * @param takeBack puts them back over that count too
+ */
+export async function undoScale(api: KubernetesApi, undo: unknown, takeBack = false): Promise<Undone> {
   const { path, replicas } = scaleUndoSchema.parse(undo)
   const object = await api.getOrNull<Workload>(path)
   if (!object) return `conflict: it is not there any more; it had ${replicas} replicas`
   const now = object.spec.replicas ?? 1
   if (now === replicas) return 'already'
-  if (now !== 0) return `conflict: it has ${now} replicas now, and had ${replicas} before the drain. Kept as it is.`
+  if (now !== 0 && !takeBack) {
+    return `conflict: it has ${now} replicas now, and had ${replicas} before the drain. Kept as it is.`
+  }
   try {
     await api.jsonPatch(path, [
-      { op: 'test', path: '/spec/replicas', value: 0 },
+      { op: 'test', path: '/spec/replicas', value: now },
       { op: 'replace', path: '/spec/replicas', value: replicas },
     ])
     return 'undone'
   } catch (error) {
     // The test failed: somebody scaled it between our look and our patch, so there is something new to look at.
-    if (error instanceof ApiError && error.status === 422) return undoScale(api, undo)
+    if (error instanceof ApiError && error.status === 422) return undoScale(api, undo, takeBack)
     throw error
   }
 }
 
-/** Brings back every workload that the journal says we scaled down: StatefulSets before those who use them. */
-export async function scaleBack(migration: Migration, api: KubernetesApi): Promise<void> {
-  const changes = migration.journal.changes({ kind: scaleUndoKind }).filter((change) => change.state !== 'undone')
-  const isDatabase = (path: unknown) => String(path).includes('/statefulsets/')
-  const databases = changes.filter((change) => isDatabase(change.undo?.path))
-  const users = changes.filter((change) => !isDatabase(change.undo?.path))
-  for (const group of [databases, users]) {
-    await pMap(group, (change) => migration.undo(change, () => undoScale(api, change.undo)), { concurrency })
+/**
+ * Brings back every workload that the journal says we scaled down, and every database that its operator has stopped for
+ * us, in the reverse of the order in which they went: databases before those who use them, operators last.
+ * @param stageIsBack waited for between two stages, with the paths of the workloads that came back
+ */
+export async function scaleBack(
+  migration: Migration,
+  api: KubernetesApi,
+  stageIsBack: (paths: readonly string[]) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const standing = migration.journal
+    .changes()
+    .filter((change) => change.state !== 'undone' && comesBackInAStage(change))
+  const stages = [...new Set(standing.map(stageOfChange))].sort((a, b) => b - a)
+  for (const stage of stages) {
+    const inStage = standing.filter((change) => stageOfChange(change) === stage && !scaledBy(change))
+    await pMap(inStage, (change) => bringBack(migration, api, change, standing), { concurrency })
+    if (stage !== stages.at(-1)) await stageIsBack(inStage.map(pathOf))
   }
 }
 
-async function scaleToZero(migration: Migration, api: KubernetesApi, workload: ScalableWorkload): Promise<void> {
-  await migration.change(`Scale ${describe(workload)} to 0`, {
-    undo: { kind: scaleUndoKind, path: workload.path, replicas: workload.replicas },
-    apply: async () => {
-      await api.mergePatch(workload.path, { spec: { replicas: 0 } })
-    },
-  })
+/** An autoscaler is let go directly after its workload: one that is restarted in between would scale it to 0 again. */
+async function bringBack(
+  migration: Migration,
+  api: KubernetesApi,
+  change: JournaledChange,
+  standing: readonly JournaledChange[],
+): Promise<void> {
+  const takeBack = migration.flags['take-back'] === true
+  const undo = change.undo?.kind === scaleUndoKind ? undoScale : undoOperatorPause
+  await migration.undo(change, () => undo(api, change.undo, takeBack))
+  for (const autoscaler of standing.filter((each) => scaledBy(each) === pathOf(change))) {
+    await migration.undo(autoscaler, () => undoOperatorPause(api, autoscaler.undo, takeBack))
+  }
 }
 
-async function scaledUpAgain(api: KubernetesApi, workloads: readonly StatefulWorkload[]): Promise<StatefulWorkload[]> {
-  const replicas = await replicasByPath(api)
-  return workloads.filter((workload) => (replicas.get(workload.path) ?? 0) > 0)
+function comesBackInAStage({ undo }: JournaledChange): boolean {
+  return undo?.kind === scaleUndoKind || (undo?.kind === operatorUndoKind && undo.stage !== undefined)
 }
 
-/** One list of each kind rather than one read of each workload: this is asked every second. */
-async function replicasByPath(api: KubernetesApi): Promise<Map<string, number>> {
-  return new Map((await listScalable(api)).map(({ path, replicas }) => [path, replicas]))
+function scaledBy({ undo }: JournaledChange): string | undefined {
+  return undo?.kind === operatorUndoKind ? operatorUndoSchema.parse(undo).scales : undefined
 }
 
-async function podsOf(api: KubernetesApi, workloads: readonly StatefulWorkload[]): Promise<Pod[]> {
-  const pods = await listPods(api)
-  return pods.filter((pod) => !isFinished(pod) && workloads.some((workload) => belongsTo(pod, workload)))
+function stageOfChange({ undo }: JournaledChange): number {
+  return typeof undo?.stage === 'number' ? undo.stage : stageOf({ path: String(undo?.path) })
 }
 
-/** A Deployment's pods are controlled by its ReplicaSets, which are named after it. */
-function belongsTo(pod: Pod, workload: ScalableWorkload): boolean {
-  if (pod.metadata.namespace !== workload.namespace) return false
-  const controller = controllerOf(pod)
-  if (controller?.uid === workload.uid) return true
-  const byReplicaSet = controller?.kind === 'ReplicaSet' && controller.name.startsWith(`${workload.name}-`)
-  return byReplicaSet && selects(workload.object.spec.selector, pod.metadata.labels)
+/** Without an order, a StatefulSet is taken for a database. */
+function stageOf({ path }: { path: string }): number {
+  return path.includes('/statefulsets/') ? 2 : 1
 }
 
-function describe(workload: ScalableWorkload): string {
-  return `${workload.kind} ${workload.namespace}/${workload.name}`
-}
-
-function describePod(pod: Pod): string {
-  return `${fullName(pod)}${pod.metadata.deletionTimestamp ? ' (terminating)' : ''}`
+function pathOf({ undo }: JournaledChange): string {
+  return String(undo?.path)
 }

@@ -1,7 +1,8 @@
 import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
-import type { KubernetesApi } from './api.ts'
-import { controllerOf, fullName, type PersistentVolumeClaim, type PodSpec, type Workload } from './kinds.ts'
+import type { KubernetesApi, KubernetesObject } from './api.ts'
+import { controllerOf, type PodSpec, type Workload } from './kinds.ts'
+import { describeMount, type Mount, Storage, type Whereabouts } from './mounts.ts'
 
 /** A kind whose replicas can be set, and where it is served. */
 export interface ScalableKind {
@@ -21,6 +22,14 @@ const scalableKinds: readonly ScalableKind[] = [
   { kind: 'ReplicationController', apiVersion: 'v1', collection: 'replicationcontrollers' },
 ]
 
+/** The custom resource that controls a workload, as its owner reference names it. */
+export interface OwningResource {
+  readonly group: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: string
+}
+
 /** A workload with replicas, as it is now, and why it has to be quiet. */
 export interface ScalableWorkload {
   readonly kind: string
@@ -31,8 +40,8 @@ export interface ScalableWorkload {
   readonly replicas: number
   /** claims that it mounts, by name */
   readonly claims: readonly string[]
-  /** the custom resource (its operator) that would scale it back, as `Kind name`; null if nobody does */
-  readonly operatedBy: string | null
+  /** the custom resource whose operator would scale it back; null if nobody does */
+  readonly operatedBy: OwningResource | null
   readonly object: Workload
 }
 
@@ -44,30 +53,39 @@ export interface StatefulWorkload extends ScalableWorkload {
 export async function listScalable(api: KubernetesApi): Promise<ScalableWorkload[]> {
   const lists = await Promise.all(
     scalableKinds.map(async (kind) => {
-      const root = kind.apiVersion === 'v1' ? '/api/v1' : `/apis/${kind.apiVersion}`
-      const objects = await api.list<Workload>(`${root}/${kind.collection}`)
-      return objects.flatMap((object) => scalable(kind, root, object) ?? [])
+      const objects = await api.list<Workload>(`${rootOf(kind)}/${kind.collection}`)
+      return objects.flatMap((object) => scalable(kind, rootOf(kind), object) ?? [])
+    }),
+  )
+  return lists.flat()
+}
+
+/** Every workload with replicas of its own that a backup holds, as it was when it was taken. */
+export async function scalableIn(
+  inBackup: (group: string, resource: string) => Promise<KubernetesObject[]>,
+): Promise<ScalableWorkload[]> {
+  const lists = await Promise.all(
+    scalableKinds.map(async (kind) => {
+      const group = kind.apiVersion === 'v1' ? '' : 'apps'
+      const objects = (await inBackup(group, kind.collection)) as Workload[]
+      return objects.flatMap((object) => scalable(kind, rootOf(kind), object) ?? [])
     }),
   )
   return lists.flat()
 }
 
 /**
- * What has to be at rest before the state is copied and the machine goes: all of the namespaces in STATEFUL_NAMESPACES,
- * and whoever mounts a volume of a local or NFS class, wherever it is. Those at zero already are not listed: there is
- * nothing to change.
+ * What has to be at rest before the state is copied and the machine goes: all of the namespaces in STATEFUL_NAMESPACES
+ * (one that is empty or not there has nothing), and whoever mounts a claim, wherever it is. Those at zero already are
+ * not listed: there is nothing to change.
  */
 export async function findStateful(
   api: KubernetesApi,
   settings: Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>,
 ): Promise<StatefulWorkload[]> {
-  const [workloads, claims] = await Promise.all([
-    listScalable(api),
-    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
-  ])
-  const classes = new Map(claims.map((claim) => [fullName(claim), claim.spec.storageClassName ?? '']))
+  const [workloads, storage] = await Promise.all([listScalable(api), Storage.read(api, settings)])
   return workloads.flatMap((workload) => {
-    const reason = whyStateful(workload, classes, settings)
+    const reason = whyStateful(workload, storage.mountsOf(workload.object), settings.statefulNamespaces)
     return reason !== null && workload.replicas > 0 ? [{ ...workload, reason }] : []
   })
 }
@@ -78,12 +96,12 @@ export function showStateful({ console }: Migration, workloads: readonly Statefu
     console.info('No stateful workload is running: nothing to scale down.')
     return
   }
-  const rows = workloads.map((workload) => [
-    `${workload.kind} ${workload.namespace}/${workload.name}`,
-    String(workload.replicas),
-    workload.reason,
-  ])
+  const rows = workloads.map((workload) => [describeWorkload(workload), String(workload.replicas), workload.reason])
   console.table('Stateful workloads, scaled to 0', ['workload', 'replicas', 'why'], rows)
+}
+
+function rootOf({ apiVersion }: ScalableKind): string {
+  return apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`
 }
 
 function scalable(kind: ScalableKind, root: string, object: Workload): ScalableWorkload | null {
@@ -98,9 +116,20 @@ function scalable(kind: ScalableKind, root: string, object: Workload): ScalableW
     path: `${root}/namespaces/${namespace}/${kind.collection}/${name}`,
     replicas: object.spec.replicas ?? 1,
     claims: claimsOf(object),
-    operatedBy: owner ? `${owner.kind} ${owner.name}` : null,
+    operatedBy: owner
+      ? { group: owner.apiVersion.split('/')[0] ?? '', kind: owner.kind, name: owner.name, uid: owner.uid }
+      : null,
     object,
   }
+}
+
+/** As operators write it: `Deployment media/plex`. */
+export function describeWorkload({
+  kind,
+  namespace,
+  name,
+}: Pick<ScalableWorkload, 'kind' | 'namespace' | 'name'>): string {
+  return `${kind} ${namespace}/${name}`
 }
 
 /** Claims that a pod template names, and the ones that a StatefulSet makes of its templates: TEMPLATE-NAME-ORDINAL. */
@@ -120,16 +149,14 @@ export function claimsOfTemplate(template: PodSpec | undefined): string[] {
   return (template?.volumes ?? []).flatMap((volume) => volume.persistentVolumeClaim?.claimName ?? [])
 }
 
+/** The volume that tells most: what will be lost, then what must not be written to while its server is copied. */
 function whyStateful(
   workload: ScalableWorkload,
-  classes: ReadonlyMap<string, string>,
-  settings: Pick<Settings, 'statefulNamespaces' | 'localStorageClasses' | 'nfsStorageClasses'>,
+  mounts: readonly Mount[],
+  statefulNamespaces: readonly string[],
 ): string | null {
-  for (const claim of workload.claims) {
-    const storageClass = classes.get(`${workload.namespace}/${claim}`)
-    if (storageClass === undefined) continue
-    if (settings.localStorageClasses.includes(storageClass)) return `mounts ${claim} (${storageClass}, local)`
-    if (settings.nfsStorageClasses.includes(storageClass)) return `mounts ${claim} (${storageClass}, NFS)`
-  }
-  return settings.statefulNamespaces.includes(workload.namespace) ? `namespace ${workload.namespace}` : null
+  const order: readonly Whereabouts[] = ['local', 'NFS', 'other']
+  const [mount] = mounts.toSorted((a, b) => order.indexOf(a.whereabouts) - order.indexOf(b.whereabouts))
+  if (mount) return `mounts ${describeMount(mount)}`
+  return statefulNamespaces.includes(workload.namespace) ? `namespace ${workload.namespace}` : null
 }

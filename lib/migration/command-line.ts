@@ -10,17 +10,20 @@ const common = {
   help: { type: 'boolean' },
 } as const
 
-export type FlagKinds = Readonly<Record<string, 'string' | 'boolean'>>
+/** `optional string`: its value may be left out, and is then the empty text. */
+export type FlagKinds = Readonly<Record<string, 'string' | 'boolean' | 'optional string'>>
 
 /**
  * The flags that every phase takes, and the phase's own.
  * @throws OperatorError with exit code 2 for anything that is not a known flag; a silently ignored word could be the one that mattered
  */
 export function parseFlags(args: readonly string[], own: FlagKinds = {}): Flags {
-  const ownOptions = Object.fromEntries(Object.entries(own).map(([name, type]) => [name, { type }]))
+  const ownOptions = Object.fromEntries(
+    Object.entries(own).map(([name, kind]) => [name, { type: kind === 'boolean' ? kind : ('string' as const) }]),
+  )
   try {
     const { values } = parseArgs({
-      args: [...args],
+      args: args.map((arg, index) => (mayBeAlone(arg, own) && !isValue(args[index + 1]) ? `${arg}=` : arg)),
       options: { ...common, ...ownOptions },
       strict: true,
       allowPositionals: false,
@@ -36,4 +39,12 @@ export function parseFlags(args: readonly string[], own: FlagKinds = {}): Flags 
       exitCode: 2,
     })
   }
+}
+
+function mayBeAlone(arg: string, own: FlagKinds): boolean {
+  return arg.startsWith('--') && own[arg.slice(2)] === 'optional string'
+}
+
+function isValue(arg: string | undefined): boolean {
+  return arg !== undefined && !arg.startsWith('-')
 }

@@ -143,9 +143,10 @@ class PhaseRun {
   }
 
   #verifyOrder(journal: Journal): void {
-    const { name, changes, after } = this.#phase
+    const { name, changes, after, standsIn } = this.#phase
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
+    if (standsIn !== undefined && this.#flags[standsIn] !== undefined) return
     // A snapshot named by the operator stands in for all that comes before the new machine.
     if (name === 'provision' && this.#settings.snapshotFile !== undefined) return
     // What a drain began can be taken back before it is complete.

@@ -11,6 +11,8 @@ export interface Phase {
   readonly journaled: boolean
   /** The phase that must have been done before in the same run. */
   readonly after?: string
+  /** A flag that stands in for it: what it left behind is had from elsewhere. */
+  readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
   /** The phase that this one takes back, so that it may be done again. */
@@ -60,7 +62,10 @@ export const phases: readonly Phase[] = [
     changes: 'the cluster',
     journaled: true,
     after: 'drain',
+    standsIn: 'from-backup',
     undoes: 'drain',
+    // What conflicted the first time may be decided meanwhile.
+    repeatable: true,
   },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
-import { startAdversaries } from '../../lib/rehearsal/adversaries.ts'
+import { type Adversaries, startAdversaries } from '../../lib/rehearsal/adversaries.ts'
 import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
 import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
 import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
@@ -20,6 +20,8 @@ export interface TaskResult {
 export interface Practice {
   cluster: PracticeCluster
   before: Truth
+  /** Flux, Argo CD and an operator at their worst. */
+  adversaries: Adversaries
   /** Everything that the tasks have said so far. */
   said(): string
   task(args: string[], more?: Partial<TaskRun>): Promise<TaskResult>
@@ -44,6 +46,7 @@ export async function practise(t: ExecutionContext, options: Partial<PracticeClu
   return {
     cluster,
     before,
+    adversaries,
     said: () => tasks.said,
     task: (args, more) => tasks.run(args, more),
     records: () => recordsOf(cluster),

@@ -5,27 +5,39 @@ import { resumeFlux } from '../../lib/gitops/resume-flux.ts'
 import { staysQuiet } from '../../lib/gitops/stay-quiet.ts'
 import { suspendArgoCd } from '../../lib/gitops/suspend-argocd.ts'
 import { suspendFlux } from '../../lib/gitops/suspend-flux.ts'
-import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
+import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
 import { findCronJobs, resumeCronJobs, suspendCronJobs } from '../../lib/kubernetes/cronjobs.ts'
 import { cordon, uncordon } from '../../lib/kubernetes/nodes.ts'
-import { findOperated, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
-import { scaleBack, scaleDown, scaleDownAgain } from '../../lib/kubernetes/scale.ts'
-import { findStateful } from '../../lib/kubernetes/workloads.ts'
+import { findOperated, pauseAgain, pauseOperators, resumeOperators } from '../../lib/kubernetes/operators.ts'
+import { quietWorkloads } from '../../lib/kubernetes/quiet.ts'
+import { scaleBack, scaleDownAgain } from '../../lib/kubernetes/scale.ts'
+import { findStrangers, stopStrangers } from '../../lib/kubernetes/strangers.ts'
+import { findStateful, listScalable } from '../../lib/kubernetes/workloads.ts'
 import type { Clock } from '../../lib/migration/clock.ts'
 import { Journal } from '../../lib/migration/journal.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { type BareCluster, installDefinitions, startBareCluster } from '../kubernetes/bare-cluster.ts'
+import { defineKinds } from '../kubernetes/definitions.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
 
 const test = anyTest as TestFn
-const rounds = 6
+const rounds = 10
 let cluster: BareCluster
 let api: KubernetesApi
+
+const kinds = [
+  { group: 'postgresql.cnpg.io', plural: 'clusters', kind: 'Cluster' },
+  { group: 'rabbitmq.com', plural: 'rabbitmqclusters', kind: 'RabbitmqCluster' },
+  { group: 'keda.sh', plural: 'scaledobjects', kind: 'ScaledObject' },
+  { group: 'dragonflydb.io', plural: 'dragonflies', kind: 'Dragonfly' },
+]
 
 test.before(async () => {
   cluster = await startBareCluster()
   api = cluster.api
   await installDefinitions(api, ['flux.yaml', 'argocd.yaml', 'prometheus-operator.yaml'])
+  await defineKinds(api, kinds)
+  await letWriteStatus(api, 'dragonflydb.io')
 })
 
 test.after.always(() => cluster?.stop())
@@ -48,51 +60,66 @@ const hasty: Clock = {
   },
 }
 
+const isHibernated = (annotations: Record<string, string> = {}) => annotations['cnpg.io/hibernation'] === 'on'
+
 class Killed extends Error {}
 
-/** An API whose user is killed at a certain write: before it, or after it and before the answer. Nothing is written afterwards. */
-function mortal(journal: Journal, writes: number, afterEffect: boolean): { api: KubernetesApi; seen: () => number } {
-  let left = writes
-  let journaled = Number.POSITIVE_INFINITY
+/** Somebody who is killed: at a write to the API (before it, or after it and before the answer), or behind a line of the journal. */
+interface Mortal {
+  api: KubernetesApi
+  /** how many lines the journal had when it happened; undefined while he lives */
+  journaled: number | undefined
+}
+
+/** Nothing that is written to the journal after the kill counts. */
+function mortal(random: (below: number) => number, journal: Journal, within: number): Mortal {
+  const write = random(3)
+  let left = 1 + random(within)
+  const mortal: Mortal = { api, journaled: undefined }
+  const die = () => {
+    mortal.journaled ??= journal.records.length
+    throw new Killed()
+  }
+  const append = Journal.prototype.append.bind(journal)
+  journal.append = (entry) => {
+    append(entry)
+    if (mortal.journaled !== undefined || (write === 0 && --left === 0)) die()
+  }
   const dying = new Set(['mergePatch', 'jsonPatch', 'create', 'replace', 'remove'])
-  const proxy = new Proxy(api, {
+  mortal.api = new Proxy(api, {
     get(target, name) {
       const value = Reflect.get(target, name, target)
       if (typeof value !== 'function') return value
       if (!dying.has(String(name))) return value.bind(target)
       return async (...args: unknown[]) => {
-        left--
-        if (left < 0) throw new Killed()
-        if (left > 0) return value.apply(target, args)
-        journaled = journal.records.length
-        if (afterEffect) await value.apply(target, args)
-        throw new Killed()
+        if (mortal.journaled !== undefined) return die()
+        if (write === 0 || --left > 0) return value.apply(target, args)
+        mortal.journaled = journal.records.length
+        if (write === 1) await value.apply(target, args)
+        return die()
       }
     },
   })
-  return { api: proxy, seen: () => journaled }
+  return mortal
 }
 
-/** Runs it, killing it at random writes and starting it again on the journal that the kill left, until it comes through. */
+/** Runs it, killing it at random and starting it again on the journal that the kill left, until it comes through. */
 async function runMortal(
   random: (below: number) => number,
-  namespace: string,
+  settings: Record<string, string>,
   journal: Journal,
   body: (migration: Migration, api: KubernetesApi) => Promise<void>,
 ): Promise<number> {
   for (let kills = 0; kills < 60; kills++) {
-    const mortalApi = mortal(journal, 1 + random(8 + 4 * kills), random(2) === 0)
-    const { migration } = testMigration(
-      { STATEFUL_NAMESPACES: namespace, LOCAL_STORAGE_CLASSES: 'none', NFS_STORAGE_CLASSES: 'none' },
-      { journal, clock: hasty },
-    )
+    const somebody = mortal(random, journal, 8 + 6 * kills)
+    const { migration } = testMigration(settings, { journal, clock: hasty })
     try {
-      await body(migration, mortalApi.api)
+      await body(migration, somebody.api)
       return kills
     } catch (error) {
-      if (mortalApi.seen() === Number.POSITIVE_INFINITY) throw error
+      if (somebody.journaled === undefined) throw error
       // What the dead process would not have written any more.
-      journal.records.length = mortalApi.seen()
+      journal.records.length = somebody.journaled
     }
   }
   throw new Error('it never came through')
@@ -104,7 +131,15 @@ const paths = (namespace: string) => ({
   cronjobs: `/apis/batch/v1/namespaces/${namespace}/cronjobs`,
   kustomizations: `/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/${namespace}/kustomizations`,
   applications: `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications`,
+  applicationsets: `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applicationsets`,
+  gitrepositories: `/apis/source.toolkit.fluxcd.io/v1/namespaces/${namespace}/gitrepositories`,
+  helmreleases: `/apis/helm.toolkit.fluxcd.io/v2/namespaces/${namespace}/helmreleases`,
   prometheuses: `/apis/monitoring.coreos.com/v1/namespaces/${namespace}/prometheuses`,
+  clusters: `/apis/postgresql.cnpg.io/v1/namespaces/${namespace}/clusters`,
+  rabbitmqclusters: `/apis/rabbitmq.com/v1/namespaces/${namespace}/rabbitmqclusters`,
+  scaledobjects: `/apis/keda.sh/v1/namespaces/${namespace}/scaledobjects`,
+  dragonflies: `/apis/dragonflydb.io/v1/namespaces/${namespace}/dragonflies`,
+  autoscalers: `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`,
 })
 
 const policies = [
@@ -116,57 +151,122 @@ const policies = [
 ]
 const suspends = [{}, { suspend: false }, { suspend: true }]
 
+const setPolicies = [undefined, {}, { applicationsSync: 'create-only' }, { preserveResourcesOnDeletion: true }]
+const hibernations = [undefined, {}, { 'cnpg.io/hibernation': 'on' }, { 'cnpg.io/hibernation': 'off' }, { other: 'x' }]
+const pauses = [undefined, { other: 'x' }, { 'rabbitmq.com/pauseReconciliation': 'true' }]
+const scalers = [undefined, { other: 'x' }, { 'autoscaling.keda.sh/paused-replicas': '2' }]
+const labels = { app: 'x' }
+const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+
 /** A cluster as nobody planned it: every switch in every position, absent ones included. */
 async function randomCluster(random: (below: number) => number, namespace: string, node: string) {
   await api.create('/api/v1/namespaces', { metadata: { name: namespace } })
   await api.create('/api/v1/nodes', { metadata: { name: node }, spec: random(2) ? { unschedulable: true } : {} })
-  const at = paths(namespace)
-  const labels = { app: 'x' }
-  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } }
-  const pick = <T>(options: readonly T[]) => options[random(options.length)]
-  const ofGroup = (apiVersion: string, kind: string, name: string, spec: unknown) => ({
-    apiVersion,
-    kind,
-    metadata: { name },
-    spec,
-  })
-  for (let index = 0; index < 4; index++) {
-    const name = `n${index}`
-    const spec = { replicas: random(4), selector: { matchLabels: labels }, template }
-    await api.create(at.deployments, { metadata: { name }, spec })
-    await api.create(at.statefulsets, { metadata: { name }, spec: { ...spec, serviceName: name } })
-    const job = { spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } } } }
-    await api.create(at.cronjobs, {
-      metadata: { name },
-      spec: { schedule: '0 4 * * *', jobTemplate: job, ...pick(suspends) },
-    })
-    const source = { interval: '1m', prune: true, path: './', sourceRef: { kind: 'GitRepository', name: 'x' } }
-    await api.create(
-      at.kustomizations,
-      ofGroup('kustomize.toolkit.fluxcd.io/v1', 'Kustomization', name, { ...source, ...pick(suspends) }),
-    )
-    const syncPolicy = pick(policies)
-    await api.create(
-      at.applications,
-      ofGroup('argoproj.io/v1alpha1', 'Application', name, {
-        project: 'p',
-        destination: {},
-        ...(syncPolicy ? { syncPolicy } : {}),
-      }),
-    )
-    await api.create(
-      at.prometheuses,
-      ofGroup('monitoring.coreos.com/v1', 'Prometheus', name, { replicas: 1, ...(random(3) ? {} : { paused: true }) }),
-    )
-  }
+  for (let index = 0; index < 4; index++) await randomObjects(random, namespace, `n${index}`)
+  await operatorOf(namespace)
 }
 
-async function everything(namespace: string, node: string): Promise<unknown> {
+/** One of each kind, with switches at random. */
+async function randomObjects(random: (below: number) => number, namespace: string, name: string) {
+  const at = paths(namespace)
+  const pick = <T>(options: readonly T[]) => options[random(options.length)]
+  const plain = (path: string, spec: unknown) => api.create(path, { metadata: { name }, spec })
+  const custom = (path: string, kind: string, spec: unknown, metadata: object = {}) => {
+    const [, , group, version] = path.split('/')
+    const body = { apiVersion: `${group}/${version}`, kind, metadata: { name, ...metadata } }
+    return api.create<KubernetesObject>(path, spec === undefined ? body : { ...body, spec })
+  }
+  const scaled = { replicas: random(4), selector: { matchLabels: labels }, template }
+  await plain(at.deployments, scaled)
+  const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name }
+  const bounds = { minReplicas: 1 + random(3), maxReplicas: 5 }
+  if (random(2)) await plain(at.autoscalers, { scaleTargetRef, ...bounds })
+  else await custom(at.scaledobjects, 'ScaledObject', { scaleTargetRef }, { annotations: pick(scalers) })
+  const dragonfly = await custom(at.dragonflies, 'Dragonfly', random(2) ? undefined : { replicas: 1 })
+  const owner = {
+    apiVersion: dragonfly.apiVersion,
+    kind: 'Dragonfly',
+    name,
+    uid: dragonfly.metadata.uid,
+    controller: true,
+  }
+  const owned = random(2) ? { ownerReferences: [owner] } : {}
+  await api.create(at.statefulsets, { metadata: { name, ...owned }, spec: { ...scaled, serviceName: name } })
+  const job = { spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } } } }
+  await plain(at.cronjobs, { schedule: '0 4 * * *', jobTemplate: job, ...pick(suspends) })
+  const source = { interval: '1m', prune: true, path: './', sourceRef: { kind: 'GitRepository', name: 'x' } }
+  await custom(at.kustomizations, 'Kustomization', { ...source, ...pick(suspends) })
+  await custom(at.helmreleases, 'HelmRelease', { interval: '1m', ...pick(suspends) })
+  await custom(at.gitrepositories, 'GitRepository', {
+    interval: '1m',
+    url: 'ssh://git@example.invalid/x',
+    ...pick(suspends),
+  })
+  const syncPolicy = pick(policies)
+  await custom(at.applications, 'Application', { project: 'p', destination: {}, ...(syncPolicy ? { syncPolicy } : {}) })
+  const applied = { generators: [], template: { metadata: { name: 'x' }, spec: { project: 'p', destination: {} } } }
+  const setPolicy = pick(setPolicies)
+  await custom(at.applicationsets, 'ApplicationSet', { ...applied, ...(setPolicy ? { syncPolicy: setPolicy } : {}) })
+  await custom(at.prometheuses, 'Prometheus', { replicas: 1, ...(random(3) ? {} : { paused: random(2) === 0 }) })
+  await custom(at.clusters, 'Cluster', random(2) ? undefined : { instances: 3 }, { annotations: pick(hibernations) })
+  await custom(at.rabbitmqclusters, 'RabbitmqCluster', undefined, { labels: pick(pauses) })
+}
+
+/** Whoever runs under this account may be taken for the operator of a group. */
+async function letWriteStatus(to: KubernetesApi, group: string): Promise<void> {
+  await to.create('/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+    metadata: { name: 'operator' },
+    rules: [{ apiGroups: [group], resources: ['*'], verbs: ['*'] }],
+  })
+}
+
+async function operatorOf(namespace: string): Promise<void> {
+  await api.create(`/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`, {
+    metadata: { name: 'operator' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'operator' },
+    subjects: [{ kind: 'ServiceAccount', namespace, name: 'operator' }],
+  })
+  const spec = { ...template.spec, serviceAccountName: 'operator' }
+  await api.create(paths(namespace).deployments, {
+    metadata: { name: 'operator' },
+    spec: { replicas: 2, selector: { matchLabels: labels }, template: { ...template, spec } },
+  })
+}
+
+/** All that a person could have written, to the byte. */
+async function everything(namespace: string, node: string): Promise<string[]> {
   const lists = await Promise.all(Object.values(paths(namespace)).map((path) => api.list(path)))
   const objects = lists
     .flat()
-    .map(({ spec, metadata }) => [metadata.name, metadata.annotations ?? {}, metadata.labels ?? {}, spec])
-  return [objects, (await api.get(`/api/v1/nodes/${node}`)).spec]
+    .map(({ kind, spec, metadata: { name, annotations, labels } }) =>
+      JSON.stringify([kind, name, annotations, labels, spec]),
+    )
+  return [...objects, JSON.stringify((await api.get(`/api/v1/nodes/${node}`)).spec)]
+}
+
+async function drainSteps(migration: Migration, mortalApi: KubernetesApi, node: string): Promise<void> {
+  const { settings } = migration
+  await suspendFlux(migration, mortalApi)
+  await suspendArgoCd(migration, mortalApi)
+  const deaf = await pauseOperators(migration, mortalApi, await findOperated(mortalApi))
+  const strangers = await findStrangers(mortalApi, await findStateful(mortalApi, settings), deaf)
+  await stopStrangers(migration, mortalApi, strangers)
+  await suspendCronJobs(migration, mortalApi, await findCronJobs(mortalApi, settings))
+  await quietWorkloads(migration, mortalApi, await findStateful(mortalApi, settings))
+  await cordon(migration, mortalApi, node)
+  await staysQuiet(migration, mortalApi, async () => [
+    ...(await pauseAgain(migration, mortalApi)),
+    ...(await scaleDownAgain(migration, mortalApi)),
+  ])
+}
+
+async function resumeSteps(migration: Migration, mortalApi: KubernetesApi): Promise<void> {
+  await uncordon(migration, mortalApi)
+  await scaleBack(migration, mortalApi)
+  await resumeCronJobs(migration, mortalApi)
+  await resumeOperators(migration, mortalApi)
+  await resumeArgoCd(migration, mortalApi)
+  await resumeFlux(migration, mortalApi)
 }
 
 for (let round = 1; round <= rounds; round++) {
@@ -178,31 +278,22 @@ for (let round = 1; round <= rounds; round++) {
     const before = await everything(namespace, node)
     const journal = Journal.inMemory(null, hasty.now)
 
-    const drainKills = await runMortal(random, namespace, journal, async (migration, mortalApi) => {
-      const { settings } = migration
-      await suspendFlux(migration, mortalApi)
-      await suspendArgoCd(migration, mortalApi)
-      await pauseOperators(migration, mortalApi, await findOperated(mortalApi))
-      await suspendCronJobs(migration, mortalApi, await findCronJobs(mortalApi, settings))
-      await scaleDown(migration, mortalApi, await findStateful(mortalApi, settings))
-      await cordon(migration, mortalApi, node)
-      await staysQuiet(migration, mortalApi, () => scaleDownAgain(migration, mortalApi))
-    })
-    const replicas = (await api.list(paths(namespace).deployments)).map(
-      ({ spec }) => (spec as { replicas: number }).replicas,
+    const settings = {
+      STATEFUL_NAMESPACES: namespace,
+      LOCAL_STORAGE_CLASSES: 'none',
+      NFS_STORAGE_CLASSES: 'none',
+      QUIET_ORDER: ['', '*/n1, *', `${namespace}/n3, */n0`][random(3)] ?? '',
+    }
+    const drainKills = await runMortal(random, settings, journal, (migration, mortalApi) =>
+      drainSteps(migration, mortalApi, node),
     )
-    t.deepEqual(replicas, [0, 0, 0, 0])
+    const replicas = (await listScalable(api)).filter((each) => each.namespace === namespace)
+    t.true(replicas.every((each) => each.replicas === 0))
+    t.true((await api.list(paths(namespace).clusters)).every(({ metadata }) => isHibernated(metadata.annotations)))
 
-    const resumeKills = await runMortal(random, namespace, journal, async (migration, mortalApi) => {
-      await uncordon(migration, mortalApi)
-      await scaleBack(migration, mortalApi)
-      await resumeCronJobs(migration, mortalApi)
-      await resumeOperators(migration, mortalApi)
-      await resumeArgoCd(migration, mortalApi)
-      await resumeFlux(migration, mortalApi)
-    })
+    const resumeKills = await runMortal(random, settings, journal, resumeSteps)
     t.deepEqual(await everything(namespace, node), before)
-    t.log(`${drainKills} kills while draining, ${resumeKills} while resuming`)
+    t.log(`seed ${round}: ${before.length} objects, ${drainKills} kills while draining, ${resumeKills} while resuming`)
     for (const path of Object.values(paths(namespace)))
       for (const { metadata } of await api.list(path)) await api.remove(`${path}/${metadata.name}`)
   })

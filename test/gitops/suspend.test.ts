@@ -153,8 +153,9 @@ test.serial('sync policies come back exactly as they were, whatever they were', 
   t.deepEqual(await all(), before)
 })
 
-test.serial('a policy that somebody wrote meanwhile is kept, and shown with both values', async (t) => {
-  const { migration, lines } = testMigration()
+test.serial('a policy that somebody wrote meanwhile is kept and shown with both values, unless told', async (t) => {
+  const before = (await api.get(`${argo}/applications/healing`)).spec
+  const { migration, lines, journal } = testMigration()
   await suspendArgoCd(migration, api)
   await api.mergePatch(`${argo}/applications/healing`, { spec: { syncPolicy: { automated: { prune: false } } } })
   await resumeArgoCd(migration, api)
@@ -164,6 +165,9 @@ test.serial('a policy that somebody wrote meanwhile is kept, and shown with both
   t.true(
     lines.some((line) => line.startsWith('warn') && line.includes('"prune":false') && line.includes('"prune":true')),
   )
+  const told = testMigration({}, { journal, flags: { 'take-back': true } })
+  await resumeArgoCd(told.migration, api)
+  t.deepEqual((await api.get(`${argo}/applications/healing`)).spec, before)
 })
 
 test.serial('whoever writes an Application is suspended before it', async (t) => {

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../lib/migration/clock.ts'
 import { Interrupt } from '../../lib/migration/interrupt.ts'
 import { Journal } from '../../lib/migration/journal.ts'
-import { Migration } from '../../lib/migration/migration.ts'
+import { type Flags, Migration } from '../../lib/migration/migration.ts'
 import { loadSettings } from '../../lib/settings.ts'
 import { listeningConsole } from '../migration/run-in-folder.ts'
 
@@ -22,7 +22,8 @@ export function testMigration(
     journal = Journal.inMemory(null, systemClock.now),
     dryRun = false,
     clock = systemClock,
-  }: { journal?: Journal; dryRun?: boolean; clock?: Clock } = {},
+    flags = {},
+  }: { journal?: Journal; dryRun?: boolean; clock?: Clock; flags?: Flags } = {},
 ): TestMigration {
   const key = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'
   const environment = { CLUSTER: 'catalyst', AGE_RECIPIENTS: key, DRAIN_TIMEOUT: '30', CONVERGE_TIMEOUT: '30', ...more }
@@ -37,7 +38,7 @@ export function testMigration(
     phase: 'drain',
     runFolder: '',
     dryRun,
-    flags: {},
+    flags,
     prompt: { secret: async () => undefined, confirm: async () => undefined },
   })
   return { migration, journal, lines: console.lines }
