@@ -79,13 +79,13 @@ export const variables = {
   LOCAL_STORAGE_CLASSES: words.default(['local-path']),
   NFS_STORAGE_CLASSES: words.default([]),
   EMPTYDIR_DATA: z.enum(['keep', 'delete'], 'keep or delete').default('keep'),
+  JOB_TIMEOUT: seconds.default(300),
   ACCEPT_DATA_LOSS: claims.default([]),
   EVACUATE_TO: text.optional(),
   EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
   EVACUATE_PER_NODE: count.default(2),
   EVACUATE_PER_SERVER: count.default(4),
   EVACUATE_TIMEOUT: seconds.default(21_600),
-  JOB_TIMEOUT: seconds.default(300),
   DRAIN_TIMEOUT: seconds.default(600),
   SHUTDOWN_TIMEOUT: seconds.default(600),
   MACHINE_TIMEOUT: seconds.default(7200),
@@ -137,6 +137,7 @@ export interface Settings {
   readonly nfsStorageClasses: readonly string[]
   /** Pods with emptyDir volumes may be evicted, and their data goes with them. */
   readonly deleteEmptyDirData: boolean
+  readonly jobTimeout: number
   /** Claims as NAMESPACE/NAME, with * for any part of either, whose data may be lost with the machine. */
   readonly acceptDataLoss: readonly string[]
   /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
@@ -145,7 +146,6 @@ export interface Settings {
   readonly evacuatePerNode: number
   readonly evacuatePerServer: number
   readonly evacuateTimeout: number
-  readonly jobTimeout: number
   readonly drainTimeout: number
   readonly shutdownTimeout: number
   readonly machineTimeout: number
@@ -264,13 +264,13 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     localStorageClasses: v.LOCAL_STORAGE_CLASSES,
     nfsStorageClasses: v.NFS_STORAGE_CLASSES,
     deleteEmptyDirData: v.EMPTYDIR_DATA === 'delete',
+    jobTimeout: v.JOB_TIMEOUT,
     acceptDataLoss: v.ACCEPT_DATA_LOSS,
     evacuateTo: v.EVACUATE_TO,
     evacuateImage: v.EVACUATE_IMAGE,
     evacuatePerNode: v.EVACUATE_PER_NODE,
     evacuatePerServer: v.EVACUATE_PER_SERVER,
     evacuateTimeout: v.EVACUATE_TIMEOUT,
-    jobTimeout: v.JOB_TIMEOUT,
     drainTimeout: v.DRAIN_TIMEOUT,
     shutdownTimeout: v.SHUTDOWN_TIMEOUT,
     machineTimeout: v.MACHINE_TIMEOUT,

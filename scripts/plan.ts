@@ -12,8 +12,7 @@ import { planFromGit } from '../lib/recovery/plan.ts'
 export default await phase('plan', async (migration) => {
   const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
   const inventory = await migration.step('Look at the cluster', async () => {
-    const { clock, journal, settings } = migration
-    const found = await takeInventory(api, settings, { evacuated: evacuatedNow(journal), now: clock.now() })
+    const found = await takeInventory(api, migration.settings, migration.clock.now(), evacuatedNow(migration.journal))
     showPlan(migration, found)
     showStateful(migration, found.stateful)
     showOutlook(migration, found.outlook)

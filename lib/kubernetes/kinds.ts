@@ -25,6 +25,10 @@ export interface NodeSelectorTerm {
   matchFields?: Requirement[]
 }
 
+export interface NodeSelector {
+  nodeSelectorTerms: NodeSelectorTerm[]
+}
+
 export interface PodAffinityTerm {
   labelSelector?: LabelSelector
   topologyKey: string
@@ -33,7 +37,7 @@ export interface PodAffinityTerm {
 }
 
 export interface Affinity {
-  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] } }
+  nodeAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: NodeSelector }
   podAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
   podAntiAffinity?: { requiredDuringSchedulingIgnoredDuringExecution?: PodAffinityTerm[] }
 }
@@ -59,10 +63,10 @@ export interface TopologySpreadConstraint {
 }
 
 export interface Container {
+  name: string
   image?: string
   command?: string[]
   volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
-  name: string
   resources?: { requests?: Record<string, string> }
   restartPolicy?: string
 }
@@ -134,6 +138,7 @@ export interface Job extends KubernetesObject {
     active?: number
     ready?: number
     succeeded?: number
+    failed?: number
     conditions?: { type: string; status: string; reason?: string; message?: string }[]
   }
 }
@@ -181,10 +186,6 @@ export interface PersistentVolume extends KubernetesObject {
     nodeAffinity?: { required?: NodeSelector }
   }
   status?: { phase?: string }
-}
-
-export interface NodeSelector {
-  nodeSelectorTerms: NodeSelectorTerm[]
 }
 
 export interface VolumeAttachment extends KubernetesObject {

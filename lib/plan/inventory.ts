@@ -34,7 +34,8 @@ export interface Inventory {
 export async function takeInventory(
   api: KubernetesApi,
   settings: Settings,
-  { evacuated, now }: { evacuated: ReadonlySet<string>; now: Date },
+  now: Date,
+  evacuated: ReadonlySet<string>,
 ): Promise<Inventory> {
   const stateful = await findStateful(api, settings)
   const [nodes, namespaces, objects, volumes, outlook, flux, applications, hosts, groups] = await Promise.all([

@@ -85,16 +85,12 @@ export async function startBareCluster(options: BareClusterOptions = {}): Promis
       start(binaries['kube-scheduler'], [...connect, ...quiet, '--secure-port', '10259', '--cert-dir', 'scheduler'])
       const stages = join(folder, 'stages.yaml')
       if (options.stages !== undefined) writeFileSync(stages, options.stages)
-      if (options.pods !== 'scheduled')
-        start(binaries.kwok, [
-          ...connect,
-          ...(options.stages === undefined ? [] : ['--config', stages]),
-          '--manage-all-nodes',
-          '--node-ip',
-          address,
-          '--node-lease-duration-seconds',
-          '40',
-        ])
+      const kwok = [
+        ...connect,
+        ...(options.stages === undefined ? [] : ['--config', stages]),
+        ...['--manage-all-nodes', '--node-ip', address, '--node-lease-duration-seconds', '40'],
+      ]
+      if (options.pods !== 'scheduled') start(binaries.kwok, kwok)
     }
     return {
       ...{ api, kubeconfig, etcd: etcdUrl, stop },
