@@ -11,12 +11,11 @@ import { evacuateIfAsked } from '../lib/kubernetes/evacuation/evacuate.ts'
 import { refuseLoss, refuseUndecided } from '../lib/kubernetes/evacuation/loss.ts'
 import { jobsAreDone } from '../lib/kubernetes/jobs.ts'
 import { cordon } from '../lib/kubernetes/nodes.ts'
-import { findOperated, pauseAgain, pauseOperators } from '../lib/kubernetes/operators.ts'
 import { quietWorkloads } from '../lib/kubernetes/quiet.ts'
+import { quietAgain, quietOperators } from '../lib/kubernetes/quiet-operators.ts'
 import { rememberUnready } from '../lib/kubernetes/readiness.ts'
-import { scaleDown, scaleDownAgain } from '../lib/kubernetes/scale.ts'
+import { scaleDown } from '../lib/kubernetes/scale.ts'
 import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
-import { findStrangers, stopStrangers } from '../lib/kubernetes/strangers.ts'
 import { findUnscaled, showUnscaled } from '../lib/kubernetes/unscaled.ts'
 import { findStateful, type StatefulWorkload, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
@@ -28,6 +27,8 @@ export default await phase(
     const options = drainOptions(migration.flags, settings)
     const api = await KubernetesApi.fromFile(settings.kubeconfig)
     const nodes = await nodesToDrain(api, migration.flags, settings)
+    // Other nodes keep their disks.
+    const isMachine = nodes.includes(settings.nodeName)
     const outlook = (scaledDown: StatefulWorkload[]) =>
       lookAhead(api, nodes, { ...options, scaledDown, now: migration.clock.now() })
 
@@ -39,16 +40,13 @@ export default await phase(
       showUnscaled(migration, await findUnscaled(api, settings))
       showOutlook(migration, expected)
       refuseUntold(expected)
-      await refuseUndecided(migration, api)
+      if (isMachine) await refuseUndecided(migration, api)
     })
 
     // GitOps first: it would bring back within a minute whatever is scaled down below.
     await migration.step('Suspend Flux', () => suspendFlux(migration, api))
     await migration.step('Suspend Argo CD', () => suspendArgoCd(migration, api))
-    await migration.step('Pause operators', async () => {
-      const deaf = await pauseOperators(migration, api, await findOperated(api))
-      return stopStrangers(migration, api, await findStrangers(api, await findStateful(api, settings), deaf))
-    })
+    await migration.step('Pause operators', () => quietOperators(migration, api))
 
     await migration.step('Suspend CronJobs', async () =>
       suspendCronJobs(migration, api, await findCronJobs(api, settings)),
@@ -59,8 +57,10 @@ export default await phase(
     )
 
     for (const node of nodes) await migration.step(`Cordon ${node}`, () => cordon(migration, api, node))
-    await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
-    await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+    if (isMachine) {
+      await migration.step('Copy local volumes off the machine', () => evacuateIfAsked(migration, api))
+      await migration.step('See that no volume is lost unasked', () => refuseLoss(migration, api))
+    }
 
     // A dry run has scaled nothing down, so it looks ahead as if it had.
     const scaledDown = migration.dryRun ? await findStateful(api, settings) : []
@@ -73,12 +73,7 @@ export default await phase(
     await migration.step(`Drain ${nodes.join(', ')}${only}`, async () =>
       drain(migration, api, await outlook(scaledDown), options),
     )
-    await migration.step('See that all stays quiet', () =>
-      staysQuiet(migration, api, async () => [
-        ...(await pauseAgain(migration, api)),
-        ...(await scaleDownAgain(migration, api)),
-      ]),
-    )
+    await migration.step('See that all stays quiet', () => staysQuiet(migration, api, () => quietAgain(migration, api)))
     verifyMachineIsDrained(migration, nodes)
     api.close()
   },

@@ -1,22 +1,17 @@
 #!/usr/bin/env node
-import { chooseBackup } from '../lib/backup/choose.ts'
-import { assertSameCluster, objectsInBackup } from '../lib/backup/objects.ts'
-import { findLostSuspensions, rememberUnsettledIn } from '../lib/gitops/lost-suspensions.ts'
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { bringBack, warnOfCopies } from '../lib/kubernetes/evacuation/evacuate.ts'
-import { findLostQuiet } from '../lib/kubernetes/lost-quiet.ts'
 import { apiIsUp, nodeIsReady, uncordon } from '../lib/kubernetes/nodes.ts'
 import { resumeOperators } from '../lib/kubernetes/operators.ts'
-import { rememberUnreadyIn, stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
+import { stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
 import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
-import { adoptChanges, showLostChanges } from '../lib/migration/adopt.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
-import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
+import { makeUpForLostJournal } from '../lib/recovery/lost-journal.ts'
 
 export default await phase(
   'resume',
@@ -39,9 +34,12 @@ export default await phase(
     }
 
     if (typeof fromBackup === 'string') {
-      await migration.step('Find in the backup what a drain has quieted', () => findLost(migration, api, fromBackup))
+      await migration.step('Find in the backup what a drain has quieted', () =>
+        makeUpForLostJournal(migration, api, fromBackup),
+      )
     }
     await migration.step(`Uncordon ${nodeName}`, () => uncordon(migration, api))
+
     // Before anything that would write into an empty volume runs again.
     await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
 
@@ -65,17 +63,3 @@ export default await phase(
   },
   { 'take-back': 'boolean', 'from-backup': 'optional string' },
 )
-
-/** Makes up for a lost journal; from then on all is as if it had never been lost. */
-async function findLost(migration: Migration, api: KubernetesApi, named: string): Promise<void> {
-  const backup = await chooseBackup(migration, named || undefined)
-  await assertSameCluster(api, backup)
-  const inBackup = await objectsInBackup(backup.folder)
-  const { nodeName } = migration.settings
-  const lost = [...(await findLostSuspensions(api, inBackup)), ...(await findLostQuiet(api, inBackup, nodeName))]
-  migration.console.info(`From ${backup.folder}, taken at ${backup.manifest.createdAt}.`)
-  showLostChanges(migration, lost)
-  adoptChanges(migration, lost)
-  await rememberUnsettledIn(migration, api, inBackup)
-  await rememberUnreadyIn(migration, inBackup)
-}

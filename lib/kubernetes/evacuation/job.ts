@@ -120,6 +120,12 @@ export function copiedBy(pod: Pod): Copied {
   return lastWords.parse(JSON.parse(lastWordsOf(pod)))
 }
 
+/** What was noted on a copy's claim when it was compared; null if it never was. */
+export function copiedInto(copy: PersistentVolumeClaim): Copied | null {
+  const noted = copy.metadata.annotations?.[copyAnnotations.evacuated]
+  return noted === undefined ? null : lastWords.parse(JSON.parse(noted))
+}
+
 /** The last words of a pod's container; '' while it runs, or when it was killed. */
 export function lastWordsOf(pod: Pod): string {
   return pod.status.containerStatuses?.[0]?.state?.terminated?.message?.trim() ?? ''

@@ -18,6 +18,7 @@ export type Evacuated = z.output<typeof evacuatedSchema>
 
 const evacuatedFact = 'evacuated '
 const broughtBackFact = 'brought back '
+const adoptedFact = 'copies of a lost journal'
 
 export function rememberEvacuated(migration: Migration, pair: VolumePair, copied: Copied): void {
   const { namespace, claim, volume, copy, storageClass } = pair
@@ -69,9 +70,15 @@ export function machineIsGone(journal: Journal): boolean {
   return journal.phaseState('shutdown') === 'done' && journal.doneAfter('shutdown', 'resume')
 }
 
-/** Whether another machine has taken over since the volumes were copied. */
+/** Whether another machine has taken over since the volumes were copied; a journal that was begun after that cannot tell. */
 export function machineWasReplaced(journal: Journal): boolean {
-  return journal.phaseState('provision') === 'done'
+  return journal.phaseState('provision') === 'done' || journal.fact(adoptedFact) === true
+}
+
+/** Takes copies of a run whose journal is lost for this run's own. */
+export function rememberAdopted(migration: Migration, copies: readonly Evacuated[]): void {
+  for (const copy of copies) migration.remember(`${evacuatedFact}${copy.namespace}/${copy.claim}`, copy)
+  if (copies.length > 0) migration.remember(adoptedFact, true)
 }
 
 function claimsCopiedAfter(journal: Journal, after: number): Set<string> {

@@ -4,6 +4,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import { adoptCopies } from '../../../lib/kubernetes/evacuation/adopt.ts'
 import { bringBack, evacuate } from '../../../lib/kubernetes/evacuation/evacuate.ts'
 import { evacuationLabel } from '../../../lib/kubernetes/evacuation/job.ts'
 import { removeCopies } from '../../../lib/kubernetes/evacuation/remove.ts'
@@ -26,6 +27,7 @@ const others = [
   'fragile/data',
   'fragile/whole',
   'shown/data',
+  'lost/journal',
 ]
 let homelab: SmallHomelab
 
@@ -187,6 +189,18 @@ test.serial(
     }
   },
 )
+
+test.serial('when the journal is lost, the copies say themselves what they are of', async (t) => {
+  writeFileSync(join(homelab.folder('lost/journal'), 'data'), 'all there is')
+  const before = treesOf(['lost/journal'])
+  await evacuate(migrationOf('lost').migration, homelab.api)
+  rmSync(homelab.folder('lost/journal'), { recursive: true })
+  const { migration } = migrationOf('lost')
+  t.deepEqual(await bringBack(migration, homelab.api), { broughtBack: 0 }, 'this journal knows of nothing')
+  await adoptCopies(migration, homelab.api)
+  t.deepEqual(await bringBack(migration, homelab.api), { broughtBack: 1 })
+  t.deepEqual(treesOf(['lost/journal']), before)
+})
 
 test.serial(
   'a file that changes between copy and compare is found, copied again, and named when it does not stop',
