@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { backupFolder } from '../lib/backup/begin.ts'
+import { copyBackup } from '../lib/backup/copy.ts'
 import { readFinalSetBack, writeFinalSet } from '../lib/backup/final-set.ts'
 import { keysFor } from '../lib/backup/keys.ts'
 import { withMemoryFolder } from '../lib/migration/memory-folder.ts'
@@ -10,6 +11,7 @@ import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
 import { checkRebuild } from '../lib/recovery/from-git.ts'
 import {
   checkBeforeShutdown,
+  finalSnapshot,
   rememberOldMachine,
   shutDown,
   takeFinalSnapshot,
@@ -43,6 +45,12 @@ export default await phase('shutdown', async (migration) => {
       ),
     ),
   )
+
+  const { backupCopyTo } = settings
+  const folder = migration.recall('final-snapshot', finalSnapshot)?.folder
+  if (backupCopyTo && (folder || migration.dryRun)) {
+    await migration.step(`Copy it to ${backupCopyTo}`, () => copyBackup(migration, backupCopyTo, folder))
+  }
 
   await migration.step('Shut the old machine down', () => shutDown(migration, talosctl, address, old))
 

@@ -28,16 +28,17 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
   const watched = new CommandLines()
   const memory = memoryFolder(t)
   const temporary = temporaryFolder('scenario-a')
+  const copies = temporaryFolder('scenario-a-copies')
   const environment = { ...practice.cluster.environment, NO_COLOR: '1', TMPDIR: temporary }
-  for (const phase of phases) {
-    const { exitCode, output } = await practice.task([`migrate:${phase}`, `MEMORY_DIR=${memory}`], {
-      environment,
-      onStart: (pid) => watched.follow(pid),
-    })
-    t.is(exitCode, 0, `migrate:${phase}\n${output}`)
+  const type = async (task: string, ...flags: string[]) => {
+    const command = [`migrate:${task}`, `MEMORY_DIR=${memory}`, `BACKUP_COPY_TO=${copies}`, '--', ...flags]
+    const { exitCode, output } = await practice.task(command, { environment, onStart: (pid) => watched.follow(pid) })
+    t.is(exitCode, 0, `migrate:${task}\n${output}`)
   }
-  watched.stop()
+  for (const phase of phases) await type(phase)
   await practice.prove()
+  await bringsASecretBack(t, practice, () => type('restore', '--namespace', 'media', '--resource', 'secrets'))
+  watched.stop()
 
   const secrets = secretsOf(practice)
   for (const line of watched.seen) t.deepEqual(hits(line, secrets), [], line.slice(0, 200))
@@ -46,11 +47,34 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
     'command lines were seen',
   )
   t.deepEqual(hits(practice.said(), secrets), [], 'what the tasks said')
-  assertFilesHoldNone(t, practice, secrets)
+  assertFilesHoldNone(t, practice, secrets, [copies])
   for (const file of filesBelow(temporary)) t.deepEqual(hits(contentOf(file), secrets), [], file)
-  assertWritesAreKnown(t, practice, [...watched.written], [memory, temporary])
+  assertWritesAreKnown(t, practice, [...watched.written], [memory, temporary, copies])
   t.deepEqual(readdirSync(memory), [], 'what was decrypted in memory is gone')
+  t.deepEqual(
+    readdirSync(copies)
+      .map((name) => /\dZ(-final)?$/.exec(name)?.[1] ?? '')
+      .sort(),
+    ['', '-final'],
+    'backup and final set are copied',
+  )
 })
+
+/** A Secret that somebody deleted comes back with its values, which pass through memory alone. */
+async function bringsASecretBack(t: ExecutionContext, { cluster }: Practice, restore: () => Promise<void>) {
+  const path = '/api/v1/namespaces/media/secrets/registry-pull'
+  const api = await cluster.api()
+  const { data } = await api.get(path)
+  await api.remove(path)
+  await restore()
+  t.deepEqual((await api.get(path)).data, data)
+  t.true(
+    JSON.stringify(Object.values(data as object).map((value) => Buffer.from(value, 'base64').toString())).includes(
+      secretCanary,
+    ),
+  )
+  api.close()
+}
 
 const phases = [
   ...['plan', 'preflight', 'backup', 'backup-verify', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status'],
@@ -108,10 +132,15 @@ function encodings(secret: string): string[] {
   return [secret, ...shifted]
 }
 
-function assertFilesHoldNone(t: ExecutionContext, { cluster }: Practice, secrets: Map<string, string>): void {
+function assertFilesHoldNone(
+  t: ExecutionContext,
+  { cluster }: Practice,
+  secrets: Map<string, string>,
+  more: string[],
+): void {
   const { outputDir, backupDir } = cluster.homelab
   let withSnapshotCanary = 0
-  for (const folder of [outputDir, backupDir]) {
+  for (const folder of [outputDir, backupDir, ...more]) {
     for (const file of filesBelow(folder)) {
       const text = contentOf(file)
       t.deepEqual(hits(text, secrets), [], file)
