@@ -79,20 +79,15 @@ export class Talosctl {
    */
   async run(target: Target, args: readonly string[], options: CallOptions = {}): Promise<Answer> {
     const command = args.filter((arg) => !arg.startsWith('-')).slice(0, 2)
-    const where = target.insecure
-      ? ['--insecure', '--nodes', target.address]
-      : [
-          '--talosconfig',
-          this.#talosconfig,
-          '--endpoints',
-          target.endpoint ?? target.address,
-          '--nodes',
-          target.address,
-        ]
     const call = { command: command.join(' '), address: target.address, talosconfig: this.#talosconfig }
-    const done = await execute(this.binary, [...args, ...where], options)
+    const done = await execute(this.binary, [...args, ...this.#addressing(target)], options)
     if (done.exitCode === 0) return done
     throw understand(done.timedOut ? `${done.stderr}\ntimed out` : done.stderr, call)
+  }
+
+  #addressing({ address, insecure, endpoint = address }: Target): string[] {
+    if (insecure) return ['--insecure', '--nodes', address]
+    return ['--talosconfig', this.#talosconfig, '--endpoints', endpoint, '--nodes', address]
   }
 
   /**
@@ -100,16 +95,10 @@ export class Talosctl {
    * @throws TalosctlError when it cannot be read at all
    */
   async beginningOf(target: Target, path: string, bytes: number): Promise<Buffer> {
-    const where = [
-      '--talosconfig',
-      this.#talosconfig,
-      '--endpoints',
-      target.endpoint ?? target.address,
-      '--nodes',
-      target.address,
-    ]
     // What ends first is head: then talosctl ends too, for nobody reads what it writes. zx takes what it reads for text, so it gets base64.
-    const { stdout } = await $(quietly(30))`${this.binary} read ${path} ${where} | head -c ${bytes} | base64`
+    const { stdout } = await $(
+      quietly(30),
+    )`${this.binary} read ${path} ${this.#addressing(target)} | head -c ${bytes} | base64`
     const content = Buffer.from(stdout, 'base64')
     if (content.length > 0) return content
     throw new TalosctlError('other', `${path} on ${target.address} cannot be read, or is empty.`, {})
