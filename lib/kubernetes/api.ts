@@ -90,6 +90,12 @@ export class KubernetesApi {
   /** All items of a collection, read in pages. */
   async list<T = KubernetesObject>(path: string, query: Query = {}): Promise<T[]> {
     const items: T[] = []
+    for await (const page of this.pages<T>(path, query)) items.push(...page)
+    return items
+  }
+
+  /** The items of a collection page by page, for whoever needs little of each. */
+  async *pages<T = KubernetesObject>(path: string, query: Query = {}): AsyncGenerator<T[]> {
     let next: string | undefined
     do {
       const page: { items?: T[]; metadata?: { continue?: string } } = await this.get(path, {
@@ -97,10 +103,9 @@ export class KubernetesApi {
         ...query,
         continue: next,
       })
-      items.push(...(page.items ?? []))
+      yield page.items ?? []
       next = page.metadata?.continue || undefined
     } while (next !== undefined)
-    return items
   }
 
   /** The server's bytes, untouched. */

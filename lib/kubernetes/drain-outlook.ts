@@ -15,7 +15,7 @@ import {
 } from './kinds.ts'
 import { listNodes, notASelector, otherHomes } from './nodes.ts'
 import { findObstacles, type Obstacle } from './obstacles.ts'
-import { describeOwner, listPods, type Owner, ownerOf } from './pods.ts'
+import { controllersOf, describeOwner, listPods, type Owner, ownerOf } from './pods.ts'
 import { listScalable, type ScalableWorkload, type StatefulWorkload } from './workloads.ts'
 
 /** What a drain of some nodes will meet, seen before anything is changed. */
@@ -51,7 +51,8 @@ export async function lookAhead(
   const seen = await look(api, names, options)
   const emptied = new Set(names)
   const gone = new Set((options.scaledDown ?? []).map((workload) => workload.uid))
-  const owner = (pod: Pod) => ownerOf(pod, seen.replicaSets)
+  const controllers = controllersOf(seen.replicaSets)
+  const owner = (pod: Pod) => ownerOf(pod, controllers)
   const staying = seen.pods.filter((pod) => !gone.has(owner(pod)?.uid ?? ''))
   const fates = fatesOf(
     staying.filter((pod) => emptied.has(pod.spec.nodeName ?? '')),

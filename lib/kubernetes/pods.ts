@@ -1,5 +1,5 @@
-import type { KubernetesApi } from './api.ts'
-import { controllerOf, fullName, type Pod, type Workload } from './kinds.ts'
+import type { KubernetesApi, KubernetesObject } from './api.ts'
+import { controllerOf, fullName, type Pod } from './kinds.ts'
 
 /** Every pod of the cluster, or those of one node, or with labels as kubectl writes a selector. */
 export async function listPods(
@@ -51,16 +51,19 @@ export interface Owner {
   uid: string
 }
 
-/**
- * Follows controllers upwards: Pod → ReplicaSet → Deployment, Pod → Job → CronJob.
- * @param intermediates ReplicaSets and Jobs, which are the only kinds that are themselves controlled by a built-in kind
- */
-export function ownerOf(pod: Pod, intermediates: readonly Workload[]): Owner | null {
+/** ReplicaSets and Jobs, the only kinds that are themselves controlled by a built-in kind: what controls each, by its UID. */
+export type Controllers = ReadonlyMap<string, ReturnType<typeof controllerOf>>
+
+export function controllersOf(intermediates: readonly KubernetesObject[]): Controllers {
+  return new Map(intermediates.map((each) => [each.metadata.uid ?? '', controllerOf(each)]))
+}
+
+/** Follows controllers upwards: Pod → ReplicaSet → Deployment, Pod → Job → CronJob. */
+export function ownerOf(pod: Pod, controllers: Controllers): Owner | null {
   const namespace = pod.metadata.namespace ?? ''
   const direct = controllerOf(pod)
   if (!direct) return null
-  const above = intermediates.find((each) => each.metadata.uid === direct.uid)
-  const owner = (above && controllerOf(above)) ?? direct
+  const owner = controllers.get(direct.uid) ?? direct
   return { kind: owner.kind, namespace, name: owner.name, uid: owner.uid }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { fullName, type Workload } from './kinds.ts'
-import { isFinished, isReady, listPods, ownerOf, whyNotReady } from './pods.ts'
+import { controllersOf, isFinished, isReady, listPods, ownerOf, whyNotReady } from './pods.ts'
 
 const factName = 'unready-workloads'
 const stagePatienceSeconds = 120
@@ -123,10 +123,10 @@ function readinessOf(kind: string, workload: Workload): Readiness {
 
 async function whyWaiting(api: KubernetesApi, waiting: readonly Readiness[]): Promise<string[]> {
   const [pods, replicaSets] = await Promise.all([listPods(api), api.list<Workload>('/apis/apps/v1/replicasets')])
+  const controllers = controllersOf(replicaSets)
+  const unready = pods.filter((pod) => !isFinished(pod) && !isReady(pod))
   return waiting.map((each) => {
-    const pod = pods.find(
-      (candidate) => !isFinished(candidate) && !isReady(candidate) && ownerOf(candidate, replicaSets)?.uid === each.uid,
-    )
+    const pod = unready.find((candidate) => ownerOf(candidate, controllers)?.uid === each.uid)
     const why = pod ? `${pod.metadata.name}: ${whyNotReady(pod)}` : 'no pod yet'
     return `${each.key} has ${each.ready} of ${each.wanted} (${why})`
   })

@@ -1,7 +1,7 @@
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'
 import { type CronJob, fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from './kinds.ts'
-import { describeOwner, listPods, ownerOf } from './pods.ts'
+import { controllersOf, describeOwner, listPods, ownerOf } from './pods.ts'
 import { claimsOfTemplate, listScalable } from './workloads.ts'
 
 /**
@@ -111,8 +111,9 @@ export async function usersOfClaims(api: KubernetesApi): Promise<Map<string, str
       add(`${metadata.namespace}/${claim}`, `CronJob ${metadata.namespace}/${metadata.name}`)
     }
   }
+  const controllers = controllersOf(intermediates.flat())
   for (const pod of pods) {
-    const owner = describeOwner(ownerOf(pod, intermediates.flat()), pod)
+    const owner = describeOwner(ownerOf(pod, controllers), pod)
     for (const claim of claimsOfTemplate(pod.spec)) add(`${pod.metadata.namespace}/${claim}`, owner)
   }
   return new Map([...users].map(([claim, names]) => [claim, [...names]]))

@@ -4,15 +4,23 @@ import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import {
   type CronJob,
+  type controllerOf,
   fullName,
   type Node,
   type PersistentVolume,
   type PersistentVolumeClaim,
   type Pod,
-  type Workload,
 } from '../kubernetes/kinds.ts'
 import { isNodeReady, isVirtual } from '../kubernetes/nodes.ts'
-import { describeOwner, isFinished, isReady, listPods, ownerOf, whyNotReady } from '../kubernetes/pods.ts'
+import {
+  type Controllers,
+  controllersOf,
+  describeOwner,
+  isFinished,
+  isReady,
+  ownerOf,
+  whyNotReady,
+} from '../kubernetes/pods.ts'
 import { readReadiness } from '../kubernetes/readiness.ts'
 import { readExternalSecrets } from './external-secrets.ts'
 import { readHosts } from './hosts.ts'
@@ -85,11 +93,10 @@ export async function takeBaseline(
 async function readCluster(
   api: KubernetesApi,
 ): Promise<Pick<Baseline, 'nodes' | 'workloads' | 'pods' | 'cronJobs' | 'volumes' | 'claims'>> {
-  const [nodes, readiness, pods, intermediates, cronJobs, volumes, claims] = await Promise.all([
+  const [nodes, readiness, pods, cronJobs, volumes, claims] = await Promise.all([
     api.list<Node>('/api/v1/nodes'),
     readReadiness(api),
-    listPods(api),
-    Promise.all([api.list<Workload>('/apis/apps/v1/replicasets'), api.list<Workload>('/apis/batch/v1/jobs')]),
+    podsByOwner(api),
     api.list<CronJob>('/apis/batch/v1/cronjobs'),
     api.list<PersistentVolume>('/api/v1/persistentvolumes'),
     api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
@@ -97,7 +104,7 @@ async function readCluster(
   return {
     nodes: nodes.map(nodeState),
     workloads: readiness.map(({ key, wanted, ready, observed }) => ({ key, wanted, ready, observed })),
-    pods: podsByOwner(pods, intermediates.flat()),
+    pods,
     cronJobs: cronJobs.map((each) => ({ key: `CronJob ${fullName(each)}`, suspended: each.spec.suspend === true })),
     volumes: volumes.map(volumeState),
     claims: claims.map(claimState),
@@ -131,19 +138,32 @@ function nodeState(node: Node): Baseline['nodes'][number] {
   }
 }
 
-function podsByOwner(pods: readonly Pod[], intermediates: readonly Workload[]): Baseline['pods'] {
-  const groups = new Map<string, Pod[]>()
-  for (const pod of pods.filter((each) => !isFinished(each))) {
-    const owner = describeOwner(ownerOf(pod, intermediates), pod)
-    groups.set(owner, [...(groups.get(owner) ?? []), pod])
+/** Of a thousand pods only a few words are kept, page by page. */
+async function podsByOwner(api: KubernetesApi): Promise<Baseline['pods']> {
+  const controllers = new Map([
+    ...(await controllersIn(api, '/apis/apps/v1/replicasets')),
+    ...(await controllersIn(api, '/apis/batch/v1/jobs')),
+  ])
+  const groups = new Map<string, Baseline['pods'][number]>()
+  for await (const page of api.pages<Pod>('/api/v1/pods')) {
+    for (const pod of page.filter((each) => !isFinished(each))) {
+      const owner = describeOwner(ownerOf(pod, controllers), pod)
+      const group = groups.get(owner) ?? { owner, total: 0, ready: 0, restarts: 0, notReady: [] }
+      group.total += 1
+      group.restarts += restartsOf(pod)
+      if (isReady(pod)) group.ready += 1
+      else group.notReady.push({ pod: fullName(pod), why: whyNotReady(pod) })
+      groups.set(owner, group)
+    }
   }
-  return [...groups].map(([owner, members]) => ({
-    owner,
-    total: members.length,
-    ready: members.filter(isReady).length,
-    restarts: members.reduce((sum, pod) => sum + restartsOf(pod), 0),
-    notReady: members.filter((pod) => !isReady(pod)).map((pod) => ({ pod: fullName(pod), why: whyNotReady(pod) })),
-  }))
+  return [...groups.values()]
+}
+
+async function controllersIn(api: KubernetesApi, path: string): Promise<Controllers> {
+  const found = new Map<string, ReturnType<typeof controllerOf>>()
+  for await (const page of api.pages(path))
+    for (const [uid, controller] of controllersOf(page)) found.set(uid, controller)
+  return found
 }
 
 function restartsOf(pod: Pod): number {

@@ -1,7 +1,7 @@
 import type { Settings } from '../../settings.ts'
 import type { KubernetesApi, KubernetesObject } from '../api.ts'
 import { fullName, type PersistentVolume, type PersistentVolumeClaim, type Workload } from '../kinds.ts'
-import { describeOwner, isFinished, listPods, ownerOf } from '../pods.ts'
+import { controllersOf, describeOwner, isFinished, listPods, ownerOf } from '../pods.ts'
 import { nodeOf, parseQuantity } from '../volumes.ts'
 import { claimsOfTemplate } from '../workloads.ts'
 import { evacuationLabel, nameFor, type VolumePair } from './job.ts'
@@ -72,8 +72,9 @@ async function look(api: KubernetesApi): Promise<Cluster> {
     api.list<Workload>('/apis/batch/v1/jobs'),
   ])
   const users = new Map<string, string>()
+  const controllers = controllersOf([...replicaSets, ...jobs])
   for (const pod of pods.filter((each) => !isFinished(each) && !isOurs(each))) {
-    const who = describeOwner(ownerOf(pod, [...replicaSets, ...jobs]), pod)
+    const who = describeOwner(ownerOf(pod, controllers), pod)
     for (const claim of claimsOfTemplate(pod.spec)) {
       users.set(`${pod.metadata.namespace}/${claim}`, `${who} (Pod ${pod.metadata.name})`)
     }
