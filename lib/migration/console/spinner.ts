@@ -43,7 +43,14 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       title = step
       detail = ''
       began = Date.now()
-      spinner = ora({ text: text(), stream: out as NodeJS.WriteStream, discardStdin: false, hideCursor: false }).start()
+      spinner = ora({
+        text: text(),
+        // Whether this is a terminal to be lively on was decided by who made this console.
+        isEnabled: true,
+        stream: out as NodeJS.WriteStream,
+        discardStdin: false,
+        hideCursor: false,
+      }).start()
       ticker = setInterval(() => {
         if (spinner) spinner.text = text()
       }, 200)
