@@ -174,7 +174,7 @@ test('an API server that is short of breath, or away for a moment, does not end 
   const faults = [
     () => new ApiError('PATCH', '/x', 429, '{"message":"too many requests"}', undefined),
     () => new ApiError('PATCH', '/x', 503, '{"message":"etcd is away"}', undefined),
-    () => new ConnectionError(api.server, new Error('ECONNRESET')),
+    () => new ConnectionError(api.server, Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })),
   ]
   const flaky = new Proxy(api, {
     get(target, name) {
