@@ -39,9 +39,10 @@ sync_trees() { # from, to, more options of rsync
   rsync -aHAXS --numeric-ids --delete --filter='-x security.selinux' "$@" "$from/" "$to/"
 }
 
+# Fractions of a second count when times are set, so that a folder keeps its own; they do not when trees are compared, for not every file system has them.
 copy() { # from, to, more options of rsync
   code=0
-  { sync_trees "$@" --info=progress2 2> "$notes/errors" || code=$?; echo "$code" > "$notes/code"; } |
+  { sync_trees "$@" --modify-window=-1 --info=progress2 2> "$notes/errors" || code=$?; echo "$code" > "$notes/code"; } |
     awk 'BEGIN { RS = "\r" } $2 != last { print; fflush(); last = $2 }'
   code=$(cat "$notes/code" 2> /dev/null || true)
   [ "$code" = 0 ] && return 0
