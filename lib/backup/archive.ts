@@ -260,6 +260,7 @@ async function* throughTransform(source: Bytes, transform: NodeJS.ReadWriteStrea
   await fed
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+/** Bytes that are all there, as a stream of one piece. */
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }

@@ -115,6 +115,12 @@ export async function addSnapshot(
  */
 export async function readFinalSet(holder: KeyHolder, folder: string): Promise<FinalSet> {
   const manifest = await readManifest(folder)
+  // A passphrase takes a second to become a key, so that is done once.
+  let opened: Promise<Decryption> | undefined
+  const decryption = () => {
+    opened ??= decryptionOf(holder, folder)
+    return opened
+  }
   return {
     manifest,
     openSnapshot: async (memoryFolder) => {
@@ -122,7 +128,7 @@ export async function readFinalSet(holder: KeyHolder, folder: string): Promise<F
       if (snapshot === undefined)
         throw new OperatorError(`${folder} holds no etcd snapshot.`, { next: recoverOtherwise })
       const target = join(memoryFolder, 'etcd.snapshot')
-      await openSnapshot(folder, snapshot, await decryptionOf(holder, folder), target)
+      await openSnapshot(folder, snapshot, await decryption(), target)
       return target
     },
     machineConfig: async (node) => {
@@ -137,7 +143,7 @@ export async function readFinalSet(holder: KeyHolder, folder: string): Promise<F
           next: 'Check NODE_NAME.',
         })
       }
-      return checkedContent(folder, file, await decryptionOf(holder, folder))
+      return checkedContent(folder, file, await decryption())
     },
   }
 }

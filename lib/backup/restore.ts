@@ -1,6 +1,6 @@
 import pMap, { pMapSkip } from 'p-map'
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
-import type { Clock } from '../migration/clock.ts'
+import { atMostEvery } from '../migration/clock.ts'
 import type { Migration } from '../migration/migration.ts'
 import type { ResourceEntry } from './manifest.ts'
 import { keeperIn } from './restore/before.ts'
@@ -91,9 +91,9 @@ class Restoration {
     this.#context = context
     this.#source = source
     const { clock, console } = context.migration
-    this.#showProgress = atMostEverySecond(clock, () =>
-      console.detail(`${context.tally.objects} of ${context.needs.selected.size} objects`),
-    )
+    const everySecond = atMostEvery(1000, clock)
+    this.#showProgress = () =>
+      everySecond(() => console.detail(`${context.tally.objects} of ${context.needs.selected.size} objects`))
   }
 
   async restore(entry: ResourceEntry): Promise<void> {
@@ -146,15 +146,5 @@ class Restoration {
   #isToRestore(key: string): boolean {
     const { selected, needed } = this.#context.needs
     return selected.has(key) || needed.has(key)
-  }
-}
-
-function atMostEverySecond(clock: Clock, show: () => void): () => void {
-  let shown = clock.now().getTime()
-  return () => {
-    const now = clock.now().getTime()
-    if (now - shown < 1000) return
-    shown = now
-    show()
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { OperatorError } from '../../migration/errors.ts'
+import { once } from '../archive.ts'
 import { type Encryption, encryptionTo } from '../encryption.ts'
 
 /** Keeps what is about to be overwritten, for the way back: encrypted, for it may be a Secret, and never in the journal. */
@@ -42,8 +43,4 @@ async function keep(runFolder: string, encryption: Encryption, path: string, obj
   await pipeline(encryption.encrypt(once(text)), createWriteStream(begun, { mode: 0o600, flush: true }))
   await rename(begun, whole)
   return file
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes
 }
