@@ -56,6 +56,7 @@ test('every target that the runbook names is there, with a description', async (
     'run',
     'restore',
     'status',
+    'report',
     'rehearse',
   ]) {
     t.true(names.includes(`migrate:${name}`), name)
