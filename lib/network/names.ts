@@ -1,7 +1,9 @@
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import pMap from 'p-map'
+import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
+import type { Settings } from '../settings.ts'
 import { type Move, sameAddress } from './addresses.ts'
 import { namesInHosts } from './hosts-file.ts'
 
@@ -23,8 +25,9 @@ export const systemResolver: Resolver = async (name) => {
   return found.map(({ address }) => address)
 }
 
-/** As the system resolves, with another hosts file in the place of its own. */
+/** As this machine resolves; a hosts file that is not its own is asked before it. */
 export function resolverWith(hostsFile: string): Resolver {
+  if (hostsFile === '/etc/hosts') return systemResolver
   return async (name) => {
     const named = namesInHosts(await readFile(hostsFile, 'latin1').catch(() => ''))
     return named.get(name.toLowerCase()) ?? systemResolver(name)
@@ -39,6 +42,34 @@ export function namesUnder(nodeName: string, candidates: Iterable<string>): stri
   const lower = [...candidates].map((name) => name.toLowerCase().replace(/\.$/, ''))
   const own = lower.filter((name) => (name === nodeName || name.endsWith(`.${nodeName}`)) && !name.includes('*'))
   return [...new Set(own)].sort()
+}
+
+/**
+ * The names of the cluster that this machine may be asked for.
+ * @param ingressHosts hosts that the cluster's ingress answers for
+ */
+export async function namesOf(
+  { nodeName, hostsFile }: Pick<Settings, 'nodeName' | 'hostsFile'>,
+  ingressHosts: Iterable<string>,
+): Promise<string[]> {
+  const hosts = await readFile(hostsFile, 'latin1').catch(() => '')
+  return namesUnder(nodeName, [nodeName, ...namesInHosts(hosts).keys(), ...ingressHosts])
+}
+
+/** Asks for the names, and keeps what the run was told first: a second call finds them changed already. */
+export async function resolveBefore(
+  migration: Migration,
+  names: readonly string[],
+  resolver: Resolver,
+): Promise<Resolved> {
+  const known = migration.recall('names-before', z.record(z.string(), z.array(z.string()))) ?? {}
+  const found = await resolveNames(
+    names.filter((name) => known[name] === undefined),
+    resolver,
+  )
+  const before = { ...found, ...known }
+  migration.remember('names-before', before)
+  return before
 }
 
 /** Asks for all names at once; one that nobody knows has no address. */

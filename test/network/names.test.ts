@@ -4,8 +4,10 @@ import test from 'ava'
 import { parseAddress } from '../../lib/network/addresses.ts'
 import { namesInHosts } from '../../lib/network/hosts-file.ts'
 import {
+  namesOf,
   namesUnder,
   type Resolver,
+  resolveBefore,
   resolveNames,
   resolverWith,
   showNames,
@@ -66,4 +68,21 @@ test('the system is asked, with another hosts file before it where that is set',
       'nobody.invalid': [],
     },
   )
+})
+
+test('what the run was told first stays what was before, however often it is asked', async (t) => {
+  const { migration, journal } = testMigration()
+  await resolveBefore(migration, ['talos00'], resolverOf({ talos00: ['192.168.1.54'] }))
+  const again = testMigration({}, { journal }).migration
+  const now = resolverOf({ talos00: ['192.168.1.60'], 'new.talos00': ['192.168.1.60'] })
+  const before = await resolveBefore(again, ['talos00', 'new.talos00'], now)
+  t.deepEqual(before, { talos00: ['192.168.1.54'], 'new.talos00': ['192.168.1.60'] })
+})
+
+test('the node itself is asked for, and the names of the hosts file and of the ingress', async (t) => {
+  const hostsFile = join(temporaryFolder('hosts'), 'hosts')
+  t.deepEqual(await namesOf({ nodeName: 'talos00', hostsFile }, []), ['talos00'])
+  writeFileSync(hostsFile, '192.168.1.54 grafana.talos00 other\n')
+  const names = await namesOf({ nodeName: 'talos00', hostsFile }, ['argocd.talos00'])
+  t.deepEqual(names, ['argocd.talos00', 'grafana.talos00', 'talos00'])
 })
