@@ -35,7 +35,7 @@ const undoSchema = z.object({
 type Lists = z.output<typeof undoSchema>['lists']
 
 /**
- * Points every context that holds the old address at the new one, in each of the talosconfigs; a file that several of them lead to is
+ * Points every context that holds an old address at the new one, in each of the talosconfigs; a file that several of them lead to is
  * edited once. An entry of a list is replaced when it is that address (a port stays); where the new one is there already, the old one is left out.
  * Through talosctl, on a copy in memory, so that a kill never leaves half a file with the operator's only keys.
  * Source: `talosctl config endpoint --help`, `talosctl config node --help`; neither keeps comments.
@@ -47,7 +47,7 @@ export async function pointTalosconfigs(
   migration: Migration,
   talosctl: Talosctl,
   paths: readonly string[],
-  move: Move,
+  moves: readonly Move[],
 ): Promise<number> {
   const files = await Promise.all(
     (await distinctFiles(paths)).map(async (path) => ({ path, ...(await readFileAt(path)) })),
@@ -55,10 +55,10 @@ export async function pointTalosconfigs(
   let changed = 0
   for (const { path, text, contexts } of files) {
     const moved = Object.entries(contexts).flatMap(([context, own]) => {
-      const lists = movedLists(own, move)
+      const lists = movedLists(own, moves)
       return lists.length === 0 ? [] : [{ context, lists }]
     })
-    if (moved.length === 0) migration.console.info(`No context in ${path} holds ${move.from}.`)
+    if (moved.length === 0) migration.console.info(`No context in ${path} holds an old address.`)
     else if (/^\s*#/m.test(text)) migration.console.warn(`The comments in ${path} are lost: talosctl writes it anew.`)
     for (const { context, lists } of moved) {
       await migration.change(`Point the context ${context} of ${path} at ${told(lists)}`, {
@@ -105,11 +105,11 @@ async function readFileAt(path: string): Promise<{ text: string; contexts: Conte
   }
 }
 
-function movedLists(own: Contexts[string], move: Move): Lists {
+function movedLists(own: Contexts[string], moves: readonly Move[]): Lists {
   return (['endpoints', 'nodes'] as const).flatMap((list) => {
     const before = own[list]
-    if (before.every((entry) => movedHost(entry, move) === undefined)) return []
-    return [{ list, before, after: [...new Set(before.map((entry) => movedHost(entry, move) ?? entry))] }]
+    if (before.every((entry) => movedHost(entry, moves) === undefined)) return []
+    return [{ list, before, after: [...new Set(before.map((entry) => movedHost(entry, moves) ?? entry))] }]
   })
 }
 
