@@ -66,6 +66,9 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
+  OPERATOR_TALOSCONFIG: path.default('~/.talos/config'),
+  OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
+  HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
   CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
   CONFIG_PATCH: path.optional(),
@@ -126,6 +129,9 @@ export interface Settings {
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
+  readonly operatorTalosconfig: string
+  readonly operatorKubeconfig: string
+  readonly hostsFile: string
   readonly controlplaneConfig: string
   /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
   readonly configSource: 'live' | 'file'
@@ -267,6 +273,9 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
+    operatorTalosconfig: at(v.OPERATOR_TALOSCONFIG),
+    operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
+    hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
     configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
     configPatch: optional(v.CONFIG_PATCH),
