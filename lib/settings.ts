@@ -61,6 +61,9 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
+  OPERATOR_TALOSCONFIG: path.default('~/.talos/config'),
+  OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
+  HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
@@ -121,6 +124,9 @@ export interface Settings {
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
+  readonly operatorTalosconfig: string
+  readonly operatorKubeconfig: string
+  readonly hostsFile: string
   readonly controlplaneConfig: string
   readonly secretsBundle: string | undefined
   readonly outputDir: string
@@ -265,6 +271,9 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
+    operatorTalosconfig: at(v.OPERATOR_TALOSCONFIG),
+    operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
+    hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),

@@ -34,3 +34,28 @@ export function sameAddress(one: string, other: string): boolean {
   if (!ipaddr.isValid(one) || !ipaddr.isValid(other)) return one === other
   return ipaddr.process(one).toString() === ipaddr.process(other).toString()
 }
+
+/** From which address to which: what a new address of the control plane is about. */
+export interface Move {
+  readonly from: Address
+  readonly to: Address
+}
+
+/**
+ * What stands for a machine in a list of endpoints: an address, alone or with a port (`192.168.1.54:50000`, `[fd00::54]:50000`).
+ * @returns the same with the other address; undefined when it is another machine's, or a name
+ */
+export function movedHost(text: string, { from, to }: Move): string | undefined {
+  if (sameAddress(text, from)) return to
+  const [, host = '', port = ''] = /^(\[[^\]]*\]|[^:[\]]+)(:\d+)?$/.exec(text) ?? []
+  if (!sameAddress(host.replace(/^\[(.*)\]$/, '$1'), from)) return undefined
+  return `${to.includes(':') ? `[${to}]` : to}${port}`
+}
+
+/** As movedHost, of a URL: nothing else of it changes, however it is written. */
+export function movedUrl(url: string, move: Move): string | undefined {
+  const [, scheme = '', authority = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/i.exec(url) ?? []
+  const moved = movedHost(authority, move)
+  if (moved === undefined) return undefined
+  return `${scheme}${moved.includes(':') && !moved.includes('[') && move.to.includes(':') ? `[${moved}]` : moved}${rest}`
+}
