@@ -106,6 +106,13 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  LIQOCTL: path.default('liqoctl'),
+  LIQO_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_KUBECONFIG: path.optional(),
+  LIQO_MESH_KUBECONFIG: path.optional(),
+  LIQO_TEARDOWN: z.enum(['yes', 'no'], 'yes or no').optional(),
+  LIQO_TIMEOUT: seconds.default(600),
 } as const
 
 const schema = z.object(variables)
@@ -180,6 +187,18 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** A path, or a name on PATH. */
+  readonly liqoctl: string
+  /** Where Liqo is installed in this cluster, and in the other. */
+  readonly liqoNamespace: string
+  readonly liqoRemoteNamespace: string
+  /** Of the cluster that this one is peered with. */
+  readonly liqoRemoteKubeconfig: string | undefined
+  /** The kubeconfig with which the other cluster reaches this one. */
+  readonly liqoMeshKubeconfig: string | undefined
+  /** Whether the peering is torn down before the migration; undefined: ask. */
+  readonly liqoTeardown: 'yes' | 'no' | undefined
+  readonly liqoTimeout: number
 }
 
 /**
@@ -313,6 +332,13 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
+    liqoNamespace: v.LIQO_NAMESPACE,
+    liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,
+    liqoRemoteKubeconfig: optional(v.LIQO_REMOTE_KUBECONFIG),
+    liqoMeshKubeconfig: optional(v.LIQO_MESH_KUBECONFIG),
+    liqoTeardown: v.LIQO_TEARDOWN,
+    liqoTimeout: v.LIQO_TIMEOUT,
   }
 }
 
