@@ -92,6 +92,13 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
+  {
+    name: 'repeer',
+    summary: 'the mesh and AWS at the new addresses',
+    changes: "the mesh's certificate and hosts; with --aws, security groups",
+    journaled: true,
+    repeatable: true,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
 ]
 
