@@ -41,6 +41,11 @@ const recipient = z
       z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
     ),
   )
+const joining = words.pipe(
+  z.array(
+    z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
+  ),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -54,6 +59,10 @@ export const variables = {
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
+  JOIN_NODES: joining.default([]),
+  NODE: nodeName.optional(),
+  IP: address.optional(),
+  REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -107,6 +116,12 @@ export interface Settings {
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
   readonly meshAddress: string | undefined
+  /** Scenario C: the machines that become control planes, in this order. */
+  readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
+  /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
+  readonly node: string | undefined
+  readonly ip: string | undefined
+  readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -239,6 +254,10 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     newNodeAddress: v.NEW_TALOS_NODE,
     clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
     meshAddress: v.MESH_ADDRESS,
+    joinNodes: v.JOIN_NODES,
+    node: v.NODE,
+    ip: v.IP,
+    redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -294,6 +313,16 @@ function expandHome(file: string): string {
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isJoining(text: string): boolean {
+  const { name, address } = nameAndAddress(text)
+  return nodeName.safeParse(name).success && isIP(address) !== 0
+}
+
+function nameAndAddress(text: string): { name: string; address: string } {
+  const [name = '', address = ''] = text.split('=')
+  return { name, address }
 }
 
 function findProjectFolder(from: string): string {

@@ -52,6 +52,8 @@ test('every target that the runbook names is there, with a description', async (
     'shutdown',
     'provision',
     'resume',
+    'join',
+    'leave',
     'verify',
     'run',
     'restore',
