@@ -32,6 +32,10 @@ const words = z
 const claims = words.pipe(
   z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
 )
+const mac = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
+  .transform((address) => address.toLowerCase())
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -58,6 +62,7 @@ export const variables = {
   TALOS_NODE: address,
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
+  NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
   JOIN_NODES: joining.default([]),
   NODE: nodeName.optional(),
@@ -71,6 +76,11 @@ export const variables = {
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
   CONTROLPLANE_CONFIG: path.optional(),
+  CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
+  CONFIG_PATCH: path.optional(),
+  INSTALL_DISK: path.optional(),
+  INSTALL_IMAGE: text.optional(),
+  NEW_MACHINE_MAC: mac.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
@@ -115,6 +125,8 @@ export interface Settings {
   readonly nodeAddress: string
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
+  /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
+  readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
   /** Scenario C: the machines that become control planes, in this order. */
   readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
@@ -130,6 +142,15 @@ export interface Settings {
   readonly talosconfig: string
   readonly kubeconfig: string
   readonly controlplaneConfig: string
+  /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
+  readonly configSource: 'live' | 'file'
+  /** A machine config patch for the new machine, laid over everything else. */
+  readonly configPatch: string | undefined
+  /** Where Talos is installed on the new machine, when that differs from the old one: a device, and an image with its extensions. */
+  readonly installDisk: string | undefined
+  readonly installImage: string | undefined
+  /** One of the new machine's network cards, lower case: no other machine is given the config. */
+  readonly newMachineMac: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   readonly backupDir: string
@@ -252,7 +273,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     nodeName: v.NODE_NAME,
     nodeAddress: v.TALOS_NODE,
     newNodeAddress: v.NEW_TALOS_NODE,
-    clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
+    ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
     joinNodes: v.JOIN_NODES,
     node: v.NODE,
@@ -266,6 +287,11 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
+    configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
+    configPatch: optional(v.CONFIG_PATCH),
+    installDisk: v.INSTALL_DISK,
+    installImage: v.INSTALL_IMAGE,
+    newMachineMac: v.NEW_MACHINE_MAC,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
@@ -298,6 +324,20 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
   }
+}
+
+/** A DNS name and a virtual address outlive the machine that answered to them. */
+function endpointsFrom(v: Variables): Pick<Settings, 'clusterEndpoint' | 'newClusterEndpoint'> {
+  const clusterEndpoint = v.CLUSTER_ENDPOINT ?? `https://${inUrl(v.TALOS_NODE)}:6443`
+  const { hostname, port } = new URL(clusterEndpoint)
+  const moves = v.SCENARIO === 'B' && v.NEW_TALOS_NODE !== undefined && hostname === inUrl(v.TALOS_NODE)
+  const moved = moves ? `https://${inUrl(v.NEW_TALOS_NODE ?? '')}:${port || 443}` : clusterEndpoint
+  return { clusterEndpoint, newClusterEndpoint: v.NEW_CLUSTER_ENDPOINT ?? moved }
+}
+
+/** An IPv6 address stands in brackets (RFC 3986). */
+function inUrl(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
 }
 
 /** Homelabs keep it in one of two places; the one for the node wins. */

@@ -5,6 +5,7 @@ import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { fromGit } from '../lib/recovery/from-git.ts'
 import { fromSnapshot } from '../lib/recovery/from-snapshot.ts'
+import { oldConfig } from '../lib/recovery/old-config.ts'
 import { apiReady, controlPlaneReady, nodeReady } from '../lib/talos/control-plane.ts'
 import { bootId } from '../lib/talos/identity.ts'
 import { replaceKubeconfig } from '../lib/talos/kubeconfig.ts'
@@ -20,7 +21,7 @@ export default await phase('provision', async (migration) => {
   const address = settings.scenario === 'B' ? parseAddress(settings.newNodeAddress ?? '', 'NEW_TALOS_NODE') : oldAddress
   const recovery = settings.recovery === 'gitops' ? await fromGit(migration) : await fromSnapshot(migration)
 
-  const config = await prepareConfig(migration, talosctl)
+  const config = await prepareConfig(migration, talosctl, await oldConfig(migration))
   await recovery.check(config)
 
   await migration.step('Give the new machine its config', async () => {

@@ -55,9 +55,12 @@ function explainAbsence(address: Address): (error: unknown) => never {
  * @throws OperatorError
  */
 export async function checkBeforeShutdown(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
-  const wanted = await prepareConfig(migration, talosctl)
+  const live = parseMachineConfig(
+    await liveMachineConfig(talosctl, { address }).catch(explainAbsence(address)),
+    `the config of ${address}`,
+  )
+  const wanted = await prepareConfig(migration, talosctl, live)
   await checkEtcd(migration, talosctl, address)
-  const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
   const { kubernetes } = live.versions
   if (kubernetes && wanted.versions.kubernetes && kubernetes !== wanted.versions.kubernetes) {
     throw new OperatorError(

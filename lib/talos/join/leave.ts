@@ -67,7 +67,7 @@ export async function removeMember(
 /** Waits until etcd knows the member no more and all others are well. */
 export function memberGone(
   talosctl: Talosctl,
-  { hostname, id }: MemberState,
+  { hostname, id }: Pick<MemberState, 'hostname' | 'id'>,
   through: readonly Address[],
   timeoutSeconds: number,
 ): Condition<true> {

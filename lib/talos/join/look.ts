@@ -23,11 +23,7 @@ export interface JoinView {
  * Looks at the cluster and at the machine.
  * @throws OperatorError when no control plane machine answers
  */
-export async function lookBeforeJoin(
-  settings: Pick<Settings, 'nodeAddress' | 'talosconfig'>,
-  talosctl: Talosctl,
-  node: JoiningNode,
-): Promise<JoinView> {
+export async function lookBeforeJoin(settings: Settings, talosctl: Talosctl, node: JoiningNode): Promise<JoinView> {
   const first = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const members = await memberStates(talosctl, await waysIn(settings))
   // The joining machine may be a member by now, and is never its own pattern.
@@ -41,5 +37,11 @@ export async function lookBeforeJoin(
     talos: await talosVersion(talosctl, { address }),
   }
   const candidate = await lookAtCandidate(talosctl, node)
-  return { node, members, pattern, candidate, wanted: await joiningConfig(talosctl, config, { from: address, node }) }
+  return {
+    node,
+    members,
+    pattern,
+    candidate,
+    wanted: await joiningConfig(settings, talosctl, config, { from: address, node }),
+  }
 }

@@ -51,7 +51,8 @@ async function listThrough(talosctl: Talosctl, through: readonly Address[]): Pro
     try {
       return await etcdMembers(talosctl, { address }, patience)
     } catch (error) {
-      if (!(error instanceof TalosctlError) || !error.transient) throw error
+      // One that is not in etcd any more says so in its own way; another one is asked.
+      if (!(error instanceof TalosctlError) || error.reason === 'talosconfig') throw error
       refusals.push(seenIn(error))
     }
   }

@@ -1,8 +1,9 @@
 import type { Migration } from '../../migration/migration.ts'
 import { sameAddress } from '../../network/addresses.ts'
+import { differences, mainDocument, showChange } from '../../talos/config-fields.ts'
 import { traitsOf } from '../../talos/join/config.ts'
-import { configDifference } from '../../talos/join/difference.ts'
 import type { MemberState } from '../../talos/join/members.ts'
+import type { MachineConfig } from '../../talos/machine-config.ts'
 import type { JoinContext } from './context.ts'
 
 /** Shows in what the machine will differ from the control plane there is, and, of a worker, from what it is now. */
@@ -10,11 +11,24 @@ export async function showDifferences({ console }: Migration, context: JoinConte
   const { pattern, wanted, candidate, node } = context
   const rows = await aspects(context)
   const title = `${node.name} beside ${pattern.config.hostname ?? pattern.address}`
-  console.table(title, ['what', pattern.config.hostname ?? String(pattern.address), `${node.name} now`, `${node.name} then`], rows)
-  for (const line of configDifference(pattern.config, wanted)) console.info(line)
-  if (candidate.state !== 'worker') return
-  console.info(`And from what it is as a worker:`)
-  for (const line of configDifference(candidate.config, wanted)) console.info(line)
+  console.table(
+    title,
+    ['what', pattern.config.hostname ?? String(pattern.address), `${node.name} now`, `${node.name} then`],
+    rows,
+  )
+  showConfig(
+    console,
+    `Its config is that of ${pattern.config.hostname ?? pattern.address}, but for`,
+    pattern.config,
+    wanted,
+  )
+  if (candidate.state === 'worker') showConfig(console, 'As a worker it has had another', candidate.config, wanted)
+}
+
+function showConfig(console: Migration['console'], title: string, before: MachineConfig, after: MachineConfig): void {
+  const changes = differences(mainDocument(before.text), mainDocument(after.text))
+  console.info(changes.length === 0 ? `${title} nothing.` : `${title}:`)
+  for (const change of changes) console.info(`  ${showChange(change)}`)
 }
 
 /** What an operator asks first, one line each. */
