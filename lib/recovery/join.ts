@@ -40,6 +40,7 @@ export interface Tools {
 export async function joinControlPlane(migration: Migration, tools: Tools, node: JoiningNode): Promise<void> {
   const { name } = node
   const context = await joinContext(migration, tools.talosctl, tools.api, node)
+  beginAnew(migration, context)
   await migration.step(`Look before ${name} joins`, async () => {
     await showDifferences(migration, context)
     const results = await checkBeforeJoin(context)
@@ -47,14 +48,26 @@ export async function joinControlPlane(migration: Migration, tools: Tools, node:
     failOnErrors(results)
   })
   await emptyWorker(migration, tools, context)
-  await migration.step(`Give ${name} its config`, () => giveConfig(migration, tools, context))
+  await migration.step(givesConfig(node), () => giveConfig(migration, tools, context))
   if (migration.dryRun) return
   await becomesMember(migration, tools, context)
   await becomesNode(migration, tools, context)
   await migration.step(`Uncordon ${name}`, () => uncordonOne(migration, tools, name))
-  await migration.step(`Add ${name} to talosconfig and kubeconfig`, async () =>
+  await migration.step(lastStep(node), async () =>
     pointTo(migration, tools, await memberStates(tools.talosctl, await waysIn(migration.settings))),
   )
+}
+
+const givesConfig = ({ name }: JoiningNode) => `Give ${name} its config`
+const lastStep = ({ name }: JoiningNode) => `Add ${name} to talosconfig and kubeconfig`
+
+/** A machine that has left or was emptied since is another matter: what the journal tells of its first joining proves nothing. */
+function beginAnew({ journal, phase, dryRun }: Migration, { node, members, candidate }: JoinContext): void {
+  const wasDone = (step: string) => journal.doneStep(phase, step) !== undefined
+  const isMember = members.some(({ address }) => address === node.address)
+  const isStale =
+    (wasDone(givesConfig(node)) && candidate.state === 'maintenance') || (wasDone(lastStep(node)) && !isMember)
+  if (isStale && !dryRun) journal.append({ type: 'phase', phase, state: 'begin' })
 }
 
 async function emptyWorker(migration: Migration, { talosctl, api, encrypt }: Tools, context: JoinContext) {

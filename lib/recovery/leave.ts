@@ -50,8 +50,17 @@ export async function findLeaving(migration: Migration, talosctl: Talosctl): Pro
   const answers = (await lookAtMachine(talosctl, member.address)).state === 'running'
   const kubeconfig = await kubeconfigFor(settings.kubeconfig, stays)
   const { address, id } = member
-  if (state && !migration.dryRun) migration.remember(factOf(name), { hostname: name, address, id })
+  if (state) beginAnew(migration, state)
   return { member: { hostname: name, address, id }, state, others, answers, kubeconfig }
+}
+
+/** A member that has come back since has another id: what the journal tells of its predecessor is not about it. */
+function beginAnew(migration: Migration, { hostname, address, id }: MemberState): void {
+  const { journal, phase, dryRun } = migration
+  const known = migration.recall(factOf(hostname), left)
+  if (dryRun || known?.id === id) return
+  if (known) journal.append({ type: 'phase', phase, state: 'begin' })
+  migration.remember(factOf(hostname), { hostname, address, id })
 }
 
 /**
@@ -64,7 +73,7 @@ export async function leaveControlPlane(migration: Migration, tools: Tools, leav
   await leavesEtcd(migration, tools, leaving)
   await fence(migration, tools, leaving)
   await migration.step(`Delete Node ${member.hostname}`, () => deleteNode(migration, tools.api, member.hostname))
-  await migration.step('Take it out of talosconfig and kubeconfig', () =>
+  await migration.step(`Take ${member.hostname} out of talosconfig and kubeconfig`, () =>
     pointTo(migration, tools, others, [member.address]),
   )
 }

@@ -4,6 +4,7 @@ import { differences, mainDocument, showChange } from '../../talos/config-fields
 import { traitsOf } from '../../talos/join/config.ts'
 import type { MemberState } from '../../talos/join/members.ts'
 import type { MachineConfig } from '../../talos/machine-config.ts'
+import { audiencesArgument, issuerArgument } from '../../talos/moved-config.ts'
 import type { JoinContext } from './context.ts'
 
 /** Shows in what the machine will differ from the control plane there is, and, of a worker, from what it is now. */
@@ -79,7 +80,12 @@ export function offerSharedEndpoint(
   const machines = members.map(({ address }) => address).join(',')
   const vip = JSON.stringify({
     machine: { network: { interfaces: [{ interface: 'eth0', vip: { ip: 'VIP' } }] } },
-    cluster: { apiServer: { certSANs: ['VIP'], extraArgs: { 'service-account-issuer': config.endpoint } } },
+    cluster: {
+      apiServer: {
+        certSANs: ['VIP'],
+        extraArgs: { [issuerArgument]: config.endpoint, [audiencesArgument]: `https://VIP:6443,${config.endpoint}` },
+      },
+    },
   })
   const endpoint = JSON.stringify({ cluster: { controlPlane: { endpoint: 'https://VIP:6443' } } })
   for (const line of [
