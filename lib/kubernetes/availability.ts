@@ -1,7 +1,7 @@
 import https from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
 
-/** One look at the API server: milliseconds since the epoch, and whether it said that it is ready. */
+/** One look at the API server: milliseconds since the epoch, and whether it answered. */
 export interface Sample {
   at: number
   up: boolean
@@ -22,19 +22,25 @@ export interface Availability {
 const everyMs = 100
 const answerWithinMs = 1_000
 
+/** A read that etcd's quorum must agree to: an API server whose etcd has no leader cannot answer it. */
+export const consistentRead = '/api/v1/namespaces/kube-system'
+
 /**
- * Asks the API server at /readyz ten times a second, until stopped. A connection of its own each time: one that was kept
+ * Asks the API server ten times a second, until stopped. A connection of its own each time: one that was kept
  * open would hang on a machine whose power is gone.
  * Source: https://kubernetes.io/docs/reference/using-api/health-checks/
  * @param kubeconfig the text of one that is let in before and after
- * @param server the URL of the one API server to ask; without it that of the kubeconfig
+ * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it whether it is ready
  */
-export async function watchAvailability(kubeconfig: string, server?: string): Promise<Availability> {
+export async function watchAvailability(
+  kubeconfig: string,
+  { server, path = '/readyz' }: { server?: string; path?: string } = {},
+): Promise<Availability> {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
-  const url = new URL('/readyz', server ?? config.getCurrentCluster()?.server)
+  const url = new URL(path, server ?? config.getCurrentCluster()?.server)
   const samples: Sample[] = []
   let pending = 0
   const look = () => {

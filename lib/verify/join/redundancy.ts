@@ -3,6 +3,7 @@ import type { KubernetesApi } from '../../kubernetes/api.ts'
 import {
   type Availability,
   commonOutages,
+  consistentRead,
   type Outage,
   outages,
   watchAvailability,
@@ -12,15 +13,13 @@ import { formatSeconds } from '../../migration/clock.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Condition, Migration } from '../../migration/migration.ts'
 import { machineIsOff } from '../../network/ports.ts'
+import { tellHands } from '../../talos/join/away.ts'
 import { caughtUp } from '../../talos/join/conditions.ts'
 import { waysIn } from '../../talos/join/endpoints.ts'
 import { apiServerAt } from '../../talos/join/kubeconfig.ts'
 import { type MemberState, memberStates } from '../../talos/join/members.ts'
 import { verifyMayBeAway } from '../../talos/join/quorum.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
-
-/** The fact by which whoever stands beside the machines is told what to do: { node, address, do: 'pull' | 'restore' }. */
-export const redundancyFact = 'redundancy-test'
 
 /**
  * Takes one control plane away, the one that leads etcd, and watches whether the API goes on through the others; then it comes back. The
@@ -38,8 +37,7 @@ export async function testRedundancy(migration: Migration, talosctl: Talosctl, a
   try {
     await takeAway(migration, victim)
     await migration.wait(othersGoOn(talosctl, members, victim, watch, migration.settings.apiTimeout))
-    migration.remember(redundancyFact, { node: hostname, address, do: 'restore' })
-    migration.console.warn(`The others go on. Now give ${hostname} (${address}) its power back.`)
+    tellHands(migration, victim, 'restore')
     await migration.wait(
       caughtUp(talosctl, { name: hostname, address }, others(members, victim), migration.settings.machineTimeout),
     )
@@ -65,9 +63,9 @@ async function consents({ settings, prompt, console, dryRun }: Migration, node: 
   return false
 }
 
-async function takeAway(migration: Migration, { hostname, address }: MemberState): Promise<void> {
-  migration.remember(redundancyFact, { node: hostname, address, do: 'pull' })
-  migration.console.warn(`Now pull the power of ${hostname} (${address}). It leads etcd.`)
+async function takeAway(migration: Migration, victim: MemberState): Promise<void> {
+  const { hostname, address } = victim
+  tellHands(migration, victim, 'pull')
   await migration.wait(machineIsOff(hostname, address, migration.settings.machineTimeout))
 }
 
@@ -115,9 +113,13 @@ class Watch {
   static async begin({ settings }: Migration, members: readonly MemberState[], victim: MemberState): Promise<Watch> {
     const kubeconfig = await readFile(settings.kubeconfig, 'utf8')
     const through = others(members, victim).map((address) =>
-      watchAvailability(kubeconfig, apiServerAt(settings.clusterEndpoint, address)),
+      watchAvailability(kubeconfig, { server: apiServerAt(settings.clusterEndpoint, address), path: consistentRead }),
     )
-    return new Watch(await Promise.all(through), await watchAvailability(kubeconfig), victim.hostname)
+    return new Watch(
+      await Promise.all(through),
+      await watchAvailability(kubeconfig, { path: consistentRead }),
+      victim.hostname,
+    )
   }
 
   othersAreUp(): boolean {
