@@ -54,6 +54,8 @@ test('every target that the runbook names is there, with a description', async (
     'provision',
     'resume',
     'repeer',
+    'join',
+    'leave',
     'verify',
     'run',
     'restore',
