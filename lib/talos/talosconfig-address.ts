@@ -39,13 +39,14 @@ type Lists = z.output<typeof undoSchema>['lists']
  * edited once. An entry of a list is replaced when it is that address (a port stays); where the new one is there already, the old one is left out.
  * Through talosctl, on a copy in memory, so that a kill never leaves half a file with the operator's only keys.
  * Source: `talosctl config endpoint --help`, `talosctl config node --help`; neither keeps comments.
+ * @param talosctl asked for only when there is something to change
  * @param paths those that are not there are passed over
  * @returns how many contexts were changed, or would be
  * @throws OperatorError when one is no talosconfig, before any is changed
  */
 export async function pointTalosconfigs(
   migration: Migration,
-  talosctl: Talosctl,
+  talosctl: () => Promise<Talosctl>,
   paths: readonly string[],
   moves: readonly Move[],
 ): Promise<number> {
@@ -63,7 +64,7 @@ export async function pointTalosconfigs(
     for (const { context, lists } of moved) {
       await migration.change(`Point the context ${context} of ${path} at ${told(lists)}`, {
         undo: { kind: undoKind, path, context, lists },
-        apply: () => setLists(talosctl, migration.settings, path, context, lists, 'after'),
+        apply: async () => setLists(await talosctl(), migration.settings, path, context, lists, 'after'),
       })
     }
     changed += moved.length
