@@ -16,6 +16,8 @@ export interface Phase {
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
+  /** It is also of use without an evening, whatever the scenario: its place in the order counts only in a run that has begun one. */
+  readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
 }
@@ -56,6 +58,15 @@ export const phases: readonly Phase[] = [
     changes: 'the new machine',
     journaled: true,
     scenarios: ['A', 'B'],
+  },
+  {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes: 'the homelab’s repository',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
   },
   {
     name: 'resume',
