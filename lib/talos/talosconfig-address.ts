@@ -23,9 +23,9 @@ type Contexts = NonNullable<z.output<typeof talosconfig>['contexts']>
 /** What talosctl calls a context's lists, and the sub-command of `talosctl config` that sets each. */
 const setBy = { endpoints: 'endpoint', nodes: 'node' } as const
 
-const undoKind = 'talosconfig'
+export const talosconfigUndoKind = 'talosconfig'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(talosconfigUndoKind),
   path: z.string(),
   context: z.string(),
   lists: z.array(
@@ -46,7 +46,7 @@ type Lists = z.output<typeof undoSchema>['lists']
  */
 export async function pointTalosconfigs(
   migration: Migration,
-  talosctl: () => Promise<Talosctl>,
+  talosctl: (talosconfig: string) => Promise<Talosctl>,
   paths: readonly string[],
   moves: readonly Move[],
 ): Promise<number> {
@@ -63,8 +63,8 @@ export async function pointTalosconfigs(
     else if (/^\s*#/m.test(text)) migration.console.warn(`The comments in ${path} are lost: talosctl writes it anew.`)
     for (const { context, lists } of moved) {
       await migration.change(`Point the context ${context} of ${path} at ${told(lists)}`, {
-        undo: { kind: undoKind, path, context, lists },
-        apply: async () => setLists(await talosctl(), migration.settings, path, context, lists, 'after'),
+        undo: { kind: talosconfigUndoKind, path, context, lists },
+        apply: async () => setLists(await talosctl(path), migration.settings, path, context, lists, 'after'),
       })
     }
     changed += moved.length
@@ -76,7 +76,7 @@ export async function pointTalosconfigs(
 export async function undoTalosconfig(
   talosctl: Talosctl,
   settings: Pick<Settings, 'memoryDir'>,
-  change: JournaledChange,
+  change: Pick<JournaledChange, 'undo'>,
 ): Promise<Undone> {
   const { path, context, lists } = undoSchema.parse(change.undo)
   const file = await readFileAt(path).catch((error: unknown) => messageOf(error))

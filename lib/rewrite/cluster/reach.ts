@@ -1,4 +1,5 @@
-import { KubernetesApi } from '../../kubernetes/api.ts'
+import { existsSync } from 'node:fs'
+import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { OperatorError, RemoteError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 
@@ -9,7 +10,13 @@ const patienceMs = 10_000
  * @returns undefined after saying why not
  */
 export async function clusterInReach({ settings, console }: Migration): Promise<KubernetesApi | undefined> {
+  if (!existsSync(settings.kubeconfig)) {
+    console.warn(`The cluster is not looked into: there is no kubeconfig ${settings.kubeconfig}.`)
+    return undefined
+  }
   try {
+    // It takes longer to load than a repository takes to be searched.
+    const { KubernetesApi } = await import('../../kubernetes/api.ts')
     const api = await KubernetesApi.fromFile(settings.kubeconfig)
     await api.raw('/version', {}, { timeoutMs: patienceMs })
     return api
