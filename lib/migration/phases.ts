@@ -12,13 +12,11 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
-  /** It makes sense by itself too, in the other scenarios. */
-  readonly alone?: true
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
-  /** It is also of use without an evening, whatever the scenario: its place in the order counts only in a run that has begun one. */
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
   readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
