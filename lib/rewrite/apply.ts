@@ -17,7 +17,7 @@ const atOnce = 16
  * @throws OperatorError when files are neither as they were before nor as they are to be; nothing is changed then
  */
 export async function applyRewrite(undo: UndoFile): Promise<void> {
-  const states = await statesOf(undo)
+  const states = statesOf(undo)
   const changed = states.filter(({ state }) => state === 'other').map(({ file }) => shown(file.path))
   if (changed.length > 0) {
     throw new OperatorError(`Changed since the plan was made: ${changed.join(', ')}.`, {
@@ -38,7 +38,7 @@ export async function undoRewrite(change: JournaledChange): Promise<Undone> {
 }
 
 async function takeBack(undo: UndoFile): Promise<Undone> {
-  const states = await statesOf(undo)
+  const states = statesOf(undo)
   const changed = states.filter(({ state }) => state === 'other').map(({ file }) => shown(file.path))
   if (changed.length > 0) return `conflict: changed since by somebody else: ${changed.join(', ')}`
   const backwards = ({ before, after, edits, path }: Rewritten): Rewritten => {
@@ -49,33 +49,33 @@ async function takeBack(undo: UndoFile): Promise<Undone> {
 }
 
 /** Whether a rewrite has changed anything yet. */
-export async function isBegun(undo: UndoFile): Promise<boolean> {
-  return (await statesOf(undo)).some(({ state }) => state === 'after')
+export function isBegun(undo: UndoFile): boolean {
+  return statesOf(undo).some(({ state }) => state === 'after')
 }
 
 /** The files that differ from what is committed because this run has rewritten them, and nobody else since. */
-export async function standsAsRewritten(journal: Journal, root: string): Promise<Set<RepositoryPath>> {
+export function standsAsRewritten(journal: Journal, root: string): Set<RepositoryPath> {
   const standing = journal.changes({ kind: rewriteKind }).filter(({ state }) => state !== 'undone')
   const undos = standing.map(({ undo }) => readUndoFile(String(undo?.file))).filter((undo) => undo.root === root)
-  const states = (await pMap(undos, statesOf, { concurrency: 1 })).flat()
+  const states = undos.flatMap(statesOf)
   return new Set(states.filter(({ state }) => state === 'after').map(({ file }) => file.path))
 }
 
 type State = 'before' | 'after' | 'other'
 
-function statesOf({ root, files }: UndoFile): Promise<{ file: Rewritten; state: State }[]> {
-  return pMap(files, async (file) => ({ file, state: await stateOf(root, file) }), { concurrency: atOnce })
+function statesOf({ root, files }: UndoFile): { file: Rewritten; state: State }[] {
+  return files.map((file) => ({ file, state: stateOf(root, file) }))
 }
 
-async function stateOf(root: string, { path, before, after }: Rewritten): Promise<State> {
-  const bytes = await readWhole(root, path)
+function stateOf(root: string, { path, before, after }: Rewritten): State {
+  const bytes = readWhole(root, path)
   const sum = bytes && sha256(bytes)
   return sum === before ? 'before' : sum === after ? 'after' : 'other'
 }
 
 async function bring(root: string, file: Rewritten, isToDo: boolean): Promise<void> {
   if (!isToDo) return removeLeftOver(root, file.path)
-  const bytes = await readWhole(root, file.path)
+  const bytes = readWhole(root, file.path)
   if (bytes === undefined || sha256(bytes) !== file.before) throw meanwhile(file.path)
   const fresh = edited(bytes, file.edits)
   if (sha256(fresh) !== file.after) throw new Error(`${shown(file.path)} would not become what was planned`)

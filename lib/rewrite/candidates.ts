@@ -8,6 +8,8 @@ import { projectFolder } from '../settings.ts'
 import type { Mapping } from './mapping.ts'
 import { type Scanned, scanFiles } from './scan.ts'
 
+const separator = String.raw`[-.\\[\]]{1,6}`
+const secret = `Secret(?<=kind["']?\\s*:\\s*["']?Secret)`
 /** For fewer a thread's start takes longer than it saves. */
 const filesPerThread = 4000
 const mostThreads = 4
@@ -31,6 +33,7 @@ export async function findCandidates(
   return {
     candidates: scanned.flatMap(({ candidates }) => candidates),
     unreadable: scanned.flatMap(({ unreadable }) => unreadable),
+    folders: scanned.flatMap(({ folders }) => folders),
   }
 }
 
@@ -53,20 +56,27 @@ export function sourceFor(mappings: readonly Mapping[]): string {
   const each = mappings.map(({ from }) =>
     ipaddr.parse(from).kind() === 'ipv6' ? sourceOfIPv6(from) : sourceOfIPv4(from),
   )
-  return [...each, `kind["']?\\s*:\\s*["']?Secret`].join('|')
+  return [...each, secret].join('|')
 }
 
+/**
+ * A search looks first at what a pattern begins with: the rarer that is, the faster. So each begins with the two longest neighbours, and
+ * the rest is looked at when they are found.
+ */
 function sourceOfIPv4(address: string): string {
   const parts = address.split('.')
-  const separator = String.raw`(?:\\*\.|-|\[\.\])`
   const hex = parts.map((part) => Number(part).toString(16).padStart(2, '0')).join('')
-  const groups = [hex.slice(0, 4), hex.slice(4)].map((group) => Number.parseInt(group, 16).toString(16))
-  return [
-    parts.join(separator),
-    parts.toReversed().join(separator),
-    inAnyCase(hex),
-    inAnyCase(groups.join(':0{0,3}')),
-  ].join('|')
+  const [high = '', low = ''] = [hex.slice(0, 4), hex.slice(4)].map((half) => Number.parseInt(half, 16).toString(16))
+  const inHex = `${inAnyCase(high)}(?:${inAnyCase(hex.slice(4))}|:0{0,3}${inAnyCase(low)})`
+  return [fromNeighbours(parts), fromNeighbours(parts.toReversed()), inHex].join('|')
+}
+
+function fromNeighbours(parts: readonly string[]): string {
+  const lengthAt = (at: number) => (parts[at]?.length ?? 0) + (parts[at + 1]?.length ?? 0)
+  const at = [0, 1, 2].toSorted((one, other) => lengthAt(other) - lengthAt(one))[0] ?? 0
+  const until = parts.slice(0, at + 2).join(separator)
+  const rest = parts.slice(at + 2).map((part) => separator + part)
+  return `${parts[at]}${separator}${parts[at + 1]}(?<=${until})${rest.join('')}`
 }
 
 /** Its longest group, which every spelling holds; but for names of reverse DNS. */

@@ -9,7 +9,7 @@ export interface SearchedFiles {
   readonly paths: RepositoryPath[]
   /** those that are searched although Git ignores them */
   readonly ignored: ReadonlySet<RepositoryPath>
-  /** repositories of their own, which are left alone */
+  /** repositories of their own that Git does not track, which are left alone */
   readonly otherRepositories: RepositoryPath[]
 }
 
@@ -20,7 +20,7 @@ type OwnPlaces = Pick<Settings, 'outputDir' | 'backupDir' | 'talosconfig' | 'kub
  * itself writes (OUTPUT_DIR, BACKUP_DIR, .output), and without TALOSCONFIG and KUBECONFIG, which are changed as what they are.
  */
 export function filesToSearch(
-  { root, tracked, untracked, ignored, submodules }: Repository,
+  { root, tracked, untracked, ignored }: Repository,
   rules: Rules,
   settings: OwnPlaces,
 ): SearchedFiles {
@@ -30,7 +30,7 @@ export function filesToSearch(
   return {
     paths: all.filter((path) => !isOwn(path)),
     ignored: mattering,
-    otherRepositories: [...submodules, ...untracked.filter((path) => path.endsWith('/'))],
+    otherRepositories: untracked.filter((path) => path.endsWith('/')),
   }
 }
 

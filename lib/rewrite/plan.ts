@@ -1,4 +1,3 @@
-import pMap from 'p-map'
 import { messageOf } from '../migration/errors.ts'
 import { nameAround } from './boundaries.ts'
 import type { FileClass } from './default-rules.ts'
@@ -55,28 +54,22 @@ export interface PlanOptions {
   readonly fileNames: ReadonlySet<string>
 }
 
-const atOnce = 8
 /** As Git looks for a NUL. */
 const binaryLook = 8000
 
 /** Reads the candidates whole and works out what is to be changed in each. Nothing is changed. */
-export async function planEdits(candidates: readonly RepositoryPath[], options: PlanOptions): Promise<Plan> {
-  const unreadable: Unreadable[] = []
-  const lookalikes: PlannedLookalike[] = []
-  const planned = await pMap(
-    candidates,
-    async (path) => {
-      try {
-        const bytes = await readWhole(options.root, path)
-        return bytes && planFile(path, bytes, options, lookalikes)
-      } catch (error) {
-        unreadable.push([path, (error as NodeJS.ErrnoException).code ?? messageOf(error)])
-        return undefined
-      }
-    },
-    { concurrency: atOnce },
-  )
-  return { files: planned.filter((file) => file !== undefined), lookalikes, unreadable }
+export function planEdits(candidates: readonly RepositoryPath[], options: PlanOptions): Plan {
+  const plan = { files: [] as PlannedFile[], lookalikes: [] as PlannedLookalike[], unreadable: [] as Unreadable[] }
+  for (const path of candidates) {
+    try {
+      const bytes = readWhole(options.root, path)
+      const file = bytes && planFile(path, bytes, options, plan.lookalikes)
+      if (file) plan.files.push(file)
+    } catch (error) {
+      plan.unreadable.push([path, (error as NodeJS.ErrnoException).code ?? messageOf(error)])
+    }
+  }
+  return plan
 }
 
 function planFile(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { constants, realpathSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { RepositoryPath } from './repository.ts'
@@ -12,20 +12,27 @@ const largest = 500e6
  * @returns undefined for what is not there, or is no regular file inside of the repository (any more)
  * @throws what open and read throw
  */
-export async function readWhole(root: string, path: RepositoryPath): Promise<Buffer | undefined> {
+export function readWhole(root: string, path: RepositoryPath): Buffer | undefined {
   if (!liesInside(root, path)) return undefined
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  const file = await open(onDisk(`${root}/`, path), flags).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ELOOP') return undefined
-    throw error
-  })
+  const descriptor = openToRead(onDisk(`${root}/`, path))
+  if (descriptor === undefined) return undefined
   try {
-    const found = await file?.stat()
-    if (!found?.isFile()) return undefined
+    const found = fstatSync(descriptor)
+    if (!found.isFile()) return undefined
     if (found.size > largest) throw new Error(`larger than ${largest / 1e6} MB`)
-    return await file?.readFile()
+    return readFileSync(descriptor)
   } finally {
-    await file?.close()
+    closeSync(descriptor)
+  }
+}
+
+function openToRead(file: string | Buffer): number | undefined {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ELOOP') return undefined
+    throw error
   }
 }
 
@@ -94,7 +101,7 @@ function liesInside(root: string, path: RepositoryPath): boolean {
   if (slash < 0) return true
   const folder = onDisk(`${root}/`, path.slice(0, slash))
   try {
-    return realpathSync.native(folder, 'buffer').equals(Buffer.from(folder as string))
+    return realpathSync.native(folder, 'buffer').equals(typeof folder === 'string' ? Buffer.from(folder) : folder)
   } catch {
     return false
   }

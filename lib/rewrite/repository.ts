@@ -13,8 +13,8 @@ export type RepositoryPath = string & { readonly [bytes]: 'path' }
 export interface Repository {
   /** the homelab's folder, without links on the way */
   readonly root: string
+  /** files, links and submodules */
   readonly tracked: RepositoryPath[]
-  readonly submodules: RepositoryPath[]
   /** neither tracked nor ignored; what ends in a slash is a repository of its own */
   readonly untracked: RepositoryPath[]
   /** a folder that is ignored as a whole stands for all that is in it, with a slash at its end */
@@ -22,9 +22,6 @@ export interface Repository {
   /** tracked files that differ from what is committed */
   readonly dirty: RepositoryPath[]
 }
-
-const submoduleMode = '160000'
-const linkMode = '120000'
 
 /**
  * Asks Git what is in the folder. Nothing is written, not even Git's index.
@@ -38,18 +35,12 @@ export async function readRepository(folder: string): Promise<Repository> {
   })
   const prefix = await prefixIn(root)
   const [index, status] = await Promise.all([git(root, indexed), git(root, state)])
-  const entries = fields(index).map(parseIndexEntry)
-  const regular = entries.filter(({ mode }) => mode !== submoduleMode && mode !== linkMode)
-  return {
-    root,
-    // A file in conflict has several entries.
-    tracked: [...new Set(regular.map(({ path }) => path))],
-    submodules: entries.filter(({ mode }) => mode === submoduleMode).map(({ path }) => path),
-    ...parseStatus(fields(status), prefix),
-  }
+  // A file in conflict has several entries, one behind the other.
+  const tracked = fields(index).filter((path, at, all) => path !== all[at - 1]) as RepositoryPath[]
+  return { root, tracked, ...parseStatus(fields(status), prefix) }
 }
 
-const indexed = ['ls-files', '--stage', '-z']
+const indexed = ['ls-files', '-z']
 const state = [
   'status',
   '--porcelain',
@@ -103,11 +94,6 @@ function environment(): NodeJS.ProcessEnv {
 
 function fields(output: string): string[] {
   return output.split('\0').filter((field) => field !== '')
-}
-
-/** `MODE HASH STAGE\tPATH` */
-function parseIndexEntry(entry: string): { mode: string; path: RepositoryPath } {
-  return { mode: entry.slice(0, 6), path: entry.slice(entry.indexOf('\t') + 1) as RepositoryPath }
 }
 
 /** `XY PATH`: see git-status(1), porcelain format version 1. */

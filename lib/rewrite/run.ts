@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind, standsAsRewritten } from './apply.ts'
-import { findCandidates } from './candidates.ts'
+import { findCandidates, sourceFor } from './candidates.ts'
 import { filesToSearch } from './files.ts'
 import { includedClasses } from './flags.ts'
 import { describeMappings, type Mapping } from './mapping.ts'
@@ -11,7 +11,7 @@ import { type Repository, type RepositoryPath, readRepository } from './reposito
 import { shown } from './repository-files.ts'
 import { loadRules } from './rules.ts'
 import { showPassedOver, showRewrite } from './show.ts'
-import { findIn, type Spelling, spellingsOf } from './spellings.ts'
+import { spellingsOf } from './spellings.ts'
 import { readUndoFile, writeUndoFile } from './undo-file.ts'
 
 /**
@@ -23,7 +23,7 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
   await finishInterrupted(migration)
   const repository = await readRepository(migration.settings.homelabDir)
   const plan = await planRewrite(migration, repository, mappings)
-  await showRewrite(migration, repository.root, plan)
+  showRewrite(migration, repository.root, plan)
   const changed = plan.files.filter(({ edits }) => edits.length > 0)
   const left = plan.files.length - changed.length
   if (changed.length === 0) {
@@ -32,7 +32,7 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
     )
     return { changed: 0, left }
   }
-  await refuseDirty(migration, repository)
+  refuseDirty(migration, repository)
   await confirm(migration, changed.length, mappings)
   await change(migration, repository.root, plan, mappings)
   return { changed: changed.length, left }
@@ -43,16 +43,12 @@ async function planRewrite(migration: Migration, repository: Repository, mapping
   const { root } = repository
   const rules = loadRules(settings.homelabDir)
   const { paths, ignored, otherRepositories } = filesToSearch(repository, rules, settings)
-  const { candidates, unreadable } = await findCandidates(root, paths, mappings)
-  const spellings = mappings.flatMap(spellingsOf)
-  const fileNames = namesWithAddress(paths, spellings)
-  showPassedOver(
-    migration,
-    otherRepositories,
-    [...fileNames].map((name) => shown(name as RepositoryPath)),
-  )
-  const plan = await planEdits(candidates as RepositoryPath[], {
-    ...{ root, spellings, rules, ignored, fileNames },
+  const { candidates, unreadable, folders } = await findCandidates(root, paths, mappings)
+  const fileNames = namesWithAddress(paths, mappings)
+  showPassedOver(migration, [...folders, ...otherRepositories], [...fileNames])
+  const plan = planEdits(candidates as RepositoryPath[], {
+    ...{ root, rules, ignored, fileNames },
+    spellings: mappings.flatMap(spellingsOf),
     include: includedClasses(flags),
     secrets: flags.secrets === true,
   })
@@ -60,18 +56,15 @@ async function planRewrite(migration: Migration, repository: Repository, mapping
 }
 
 /** Parts of paths, of files and folders, that hold an address. */
-function namesWithAddress(paths: readonly RepositoryPath[], spellings: readonly Spelling[]): Set<string> {
-  const names = new Set(paths.flatMap((path) => path.split('/')))
-  const holds = (name: string) => {
-    const { hits, lookalikes } = findIn(name, spellings)
-    return hits.length + lookalikes.length > 0
-  }
-  return new Set([...names].filter(holds))
+function namesWithAddress(paths: readonly RepositoryPath[], mappings: readonly Mapping[]): Set<string> {
+  const holds = new RegExp(sourceFor(mappings))
+  const names = paths.filter((path) => holds.test(path)).flatMap((path) => path.split('/'))
+  return new Set(names.filter((name) => holds.test(name)))
 }
 
-async function refuseDirty({ journal, flags }: Migration, { root, dirty }: Repository): Promise<void> {
+function refuseDirty({ journal, flags }: Migration, { root, dirty }: Repository): void {
   if (flags.dirty === true || dirty.length === 0) return
-  const own = await standsAsRewritten(journal, root)
+  const own = standsAsRewritten(journal, root)
   const foreign = dirty.filter((path) => !own.has(path)).map(shown)
   if (foreign.length === 0) return
   const some = foreign.slice(0, 5).join(', ') + (foreign.length > 5 ? ` and ${foreign.length - 5} more` : '')
@@ -115,7 +108,7 @@ async function finishInterrupted(migration: Migration): Promise<void> {
   const begun = migration.journal.changes({ kind: rewriteKind }).filter(({ state }) => state === 'begun')
   for (const interrupted of begun) {
     const undo = readUndoFile(String(interrupted.undo?.file))
-    if (!(await isBegun(undo))) {
+    if (!isBegun(undo)) {
       await migration.undo(interrupted, async () => 'already')
       continue
     }

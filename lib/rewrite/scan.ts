@@ -7,11 +7,13 @@ export type Unreadable = readonly [path: string, why: string]
 export interface Scanned {
   candidates: string[]
   unreadable: Unreadable[]
+  /** what Git tracks as one thing and is a folder here: submodules */
+  folders: string[]
 }
 
-const bufferSize = 1 << 20
-/** Less room than this is not worth a read. */
-const smallest = 1 << 16
+const bufferSize = 1 << 18
+/** So much is looked through at once: what fits into a processor's nearest memory. */
+const batchSize = 1 << 16
 /** No spelling is longer. */
 const overlap = 400
 // A link is not followed, and a pipe that nobody writes to is not waited for.
@@ -25,7 +27,7 @@ const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
  * @param source what every spelling of an address matches, of a regular expression
  */
 export function scanFiles(root: string, paths: readonly string[], source: string): Scanned {
-  const found: Scanned = { candidates: [], unreadable: [] }
+  const found: Scanned = { candidates: [], unreadable: [], folders: [] }
   const batch = new Batch(new RegExp(source, 'g'), found.candidates)
   for (const path of paths) {
     try {
@@ -37,8 +39,9 @@ export function scanFiles(root: string, paths: readonly string[], source: string
       }
     } catch (error) {
       const { code = String(error) } = error as NodeJS.ErrnoException
-      // Deleted, or a link meanwhile: it holds nothing.
-      if (code !== 'ENOENT' && code !== 'ELOOP' && code !== 'ENOTDIR') found.unreadable.push([path, code])
+      if (code === 'EISDIR') found.folders.push(path)
+      // Deleted, or a link: it holds nothing.
+      else if (code !== 'ENOENT' && code !== 'ELOOP' && code !== 'ENOTDIR') found.unreadable.push([path, code])
     }
   }
   batch.search()
@@ -66,7 +69,7 @@ class Batch {
   }
 
   add(path: string, descriptor: number): void {
-    if (bufferSize - this.#used < smallest) this.search()
+    if (this.#used > batchSize) this.search()
     const room = bufferSize - this.#used - 1
     const read = readSync(descriptor, this.#buffer, this.#used, room, null)
     if (read === room) {
@@ -95,12 +98,12 @@ class Batch {
 
   /** In pieces that overlap, whatever its size. */
   #isInLarge(descriptor: number): boolean {
-    const buffer = Buffer.allocUnsafeSlow(bufferSize)
+    this.search()
     const { size } = fstatSync(descriptor)
     for (let place = 0; place < size; place += bufferSize - overlap) {
-      const read = readSync(descriptor, buffer, 0, bufferSize, place)
+      const read = readSync(descriptor, this.#buffer, 0, bufferSize, place)
       this.#pattern.lastIndex = 0
-      if (this.#pattern.test(buffer.toString('latin1', 0, read))) return true
+      if (this.#pattern.test(this.#buffer.toString('latin1', 0, read))) return true
       if (read < bufferSize) return false
     }
     return false

@@ -8,12 +8,12 @@ const mostLines = 3000
 const mostNames = 20
 
 /** The plan as a table, one file a line, and as a unified diff; then what is not looked at, and what only looks like an address. */
-export async function showRewrite(migration: Migration, root: string, plan: Plan): Promise<void> {
+export function showRewrite(migration: Migration, root: string, plan: Plan): void {
   const { console } = migration
   if (plan.files.length > 0) {
     const sorted = plan.files.toSorted((a, b) => a.class.localeCompare(b.class) || (a.path < b.path ? -1 : 1))
     console.table('Where the old address is', ['class', 'file', 'places', 'spelled', 'what'], sorted.map(rowOf))
-    await showDiff(migration, root, sorted)
+    showDiff(migration, root, sorted)
   }
   for (const [path, why] of plan.unreadable)
     console.warn(`${shown(path as never)} could not be read (${why}), so it is not known what it holds.`)
@@ -35,7 +35,10 @@ export function showPassedOver(
   }
   if (renamed.length > 0) {
     console.warn(
-      `Files are not renamed, nor what refers to them: ${renamed.slice(0, mostNames).join(', ')}${more(renamed.length)}`,
+      `Files are not renamed, nor what refers to them: ${renamed
+        .slice(0, mostNames)
+        .map((name) => shown(name as never))
+        .join(', ')}${more(renamed.length)}`,
     )
   }
 }
@@ -50,7 +53,7 @@ function rowOf({ path, class: kind, spellings, edits, left }: PlannedFile): stri
   return [kind, shown(path), String(places), [...spellings.keys()].join(', '), what]
 }
 
-async function showDiff({ console }: Migration, root: string, files: readonly PlannedFile[]): Promise<void> {
+function showDiff({ console }: Migration, root: string, files: readonly PlannedFile[]): void {
   let left = mostLines
   const changed = files.filter(({ edits }) => edits.length > 0)
   for (const [at, { path, edits, sensitive }] of changed.entries()) {
@@ -58,10 +61,10 @@ async function showDiff({ console }: Migration, root: string, files: readonly Pl
       console.info(`… and so on, in ${changed.length - at} more of the files above.`)
       return
     }
-    const bytes = await readWhole(root, path)
+    const bytes = readWhole(root, path)
     if (bytes === undefined) continue
     const lines = diffOf(shown(path), bytes, edits, { sensitive }).split('\n')
-    for (const line of lines.slice(0, left)) console.info(line)
+    console.info(lines.slice(0, left).join('\n   '))
     left -= lines.length
   }
 }

@@ -91,7 +91,9 @@ export function findIn(text: string, spellings: readonly Spelling[]): { hits: Hi
   const hits: Hit[] = []
   const others: Lookalike[] = []
   for (const { name, pattern, becomes, boundary } of spellings) {
-    for (const match of text.matchAll(pattern)) {
+    pattern.lastIndex = 0
+    // matchAll would make, and compile, a new expression each time.
+    for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
       const [start, end] = [match.index, match.index + match[0].length]
       const fresh = becomes(match)
       if (fresh === undefined) continue
