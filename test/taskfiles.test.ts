@@ -55,6 +55,8 @@ test('every target that the runbook names is there, with a description', async (
     'rewrite-ip',
     'resume',
     'repeer',
+    'join',
+    'leave',
     'verify',
     'run',
     'restore',

@@ -98,6 +98,14 @@ export const phases: readonly Phase[] = [
     alone: true,
     repeatable: true,
   },
+  {
+    name: 'join',
+    summary: 'more control planes, one after the other',
+    changes: 'the machines that join, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
+    repeatable: true,
+  },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]
 
@@ -108,6 +116,14 @@ const anyTime: readonly Phase[] = [
     summary: 'copy the data of local volumes off the machine, or back onto it',
     changes: 'copies of local volumes; with --back, the volumes themselves',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'leave',
+    summary: 'take one control plane out, in order, or after it has died',
+    changes: 'the machine that leaves, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   {
