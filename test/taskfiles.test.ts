@@ -52,6 +52,7 @@ test('every target that the runbook names is there, with a description', async (
     'evacuate',
     'shutdown',
     'provision',
+    'rewrite-ip',
     'resume',
     'repeer',
     'join',

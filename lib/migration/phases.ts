@@ -12,12 +12,12 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
-  /** It makes sense by itself too, in the other scenarios. */
-  readonly alone?: true
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
+  readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
 }
@@ -68,6 +68,15 @@ export const phases: readonly Phase[] = [
     changes: 'the new machine',
     journaled: true,
     scenarios: ['A', 'B'],
+  },
+  {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes: 'the homelab’s repository',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
   },
   {
     name: 'resume',
