@@ -32,6 +32,9 @@ const words = z
 const claims = words.pipe(
   z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
 )
+const peers = words.pipe(
+  z.array(z.string().refine(isPeer, 'addresses in the mesh, such as 10.42.0.1 or 10.42.0.1:6443')),
+)
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -54,6 +57,17 @@ export const variables = {
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
+  NEW_MESH_ADDRESS: address.optional(),
+  NEBULA_CERT: path.optional(),
+  NEBULA_NAMESPACE: text.optional(),
+  NEBULA_SECRET: text.optional(),
+  NEBULA_CA_CERT: path.optional(),
+  NEBULA_CA_KEY: path.optional(),
+  MESH_PEERS: peers.default([]),
+  MESH_CHECK_IMAGE: text.default('busybox:1.37'),
+  AWS_OLD_ADDRESS: address.optional(),
+  AWS_NEW_ADDRESS: address.optional(),
+  AWS_REGION: text.optional(),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -117,6 +131,21 @@ export interface Settings {
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
   readonly meshAddress: string | undefined
+  /** The mesh address that the new machine will have; undefined: it keeps the old one. */
+  readonly newMeshAddress: string | undefined
+  readonly nebulaCert: string | undefined
+  readonly nebulaNamespace: string | undefined
+  readonly nebulaSecret: string | undefined
+  /** The CA's certificate, in plain; undefined: the one that lies beside the node's. */
+  readonly nebulaCaCert: string | undefined
+  /** The CA's key, encrypted with age. */
+  readonly nebulaCaKey: string | undefined
+  /** ADDRESS or ADDRESS:PORT, in the mesh. */
+  readonly meshPeers: readonly string[]
+  readonly meshCheckImage: string
+  readonly awsOldAddress: string | undefined
+  readonly awsNewAddress: string | undefined
+  readonly awsRegion: string | undefined
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -264,6 +293,17 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     newNodeAddress: v.NEW_TALOS_NODE,
     clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
     meshAddress: v.MESH_ADDRESS,
+    newMeshAddress: v.NEW_MESH_ADDRESS,
+    nebulaCert: optional(v.NEBULA_CERT),
+    nebulaNamespace: v.NEBULA_NAMESPACE,
+    nebulaSecret: v.NEBULA_SECRET,
+    nebulaCaCert: optional(v.NEBULA_CA_CERT),
+    nebulaCaKey: optional(v.NEBULA_CA_KEY),
+    meshPeers: v.MESH_PEERS,
+    meshCheckImage: v.MESH_CHECK_IMAGE,
+    awsOldAddress: v.AWS_OLD_ADDRESS,
+    awsNewAddress: v.AWS_NEW_ADDRESS,
+    awsRegion: v.AWS_REGION,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -329,6 +369,11 @@ function expandHome(file: string): string {
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isPeer(text: string): boolean {
+  const [host = '', port, ...rest] = text.split(':')
+  return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
 }
 
 function findProjectFolder(from: string): string {

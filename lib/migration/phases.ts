@@ -102,8 +102,8 @@ const anyTime: readonly Phase[] = [
   },
   {
     name: 'repeer',
-    summary: 'make the Liqo peering again as it was',
-    changes: 'both clusters of the peering, the kubeconfig of the mesh',
+    summary: 'the mesh and AWS at the new addresses, the Liqo peering as it was',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
     journaled: true,
     repeatable: true,
   },
