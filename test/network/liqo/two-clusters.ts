@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '../../../lib/migration/clock.ts'
 import { Journal } from '../../../lib/migration/journal.ts'
-import { type PhaseScript, runPhase } from '../../../lib/migration/phase.ts'
+import { type PhaseScript, phase, runPhase } from '../../../lib/migration/phase.ts'
 import { currentRun } from '../../../lib/migration/run-folder.ts'
 import { liqoctlFor, type Play, startLiqoPeer } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
 import { loadSettings, projectFolder } from '../../../lib/settings.ts'
-import { type BareCluster, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
+import { type BareCluster, installDefinitions, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
 import { environmentIn, listeningConsole } from '../../migration/run-in-folder.ts'
 import { temporaryFolder } from '../../temporary-folder.ts'
 
@@ -55,6 +55,21 @@ export class TwoClusters {
 
   virtualNode() {
     return this.home.api.getOrNull('/api/v1/nodes/aws-gpu')
+  }
+
+  /** One Kustomization, which nobody reconciles; it says that it is ready. */
+  async installFlux(): Promise<void> {
+    const { api } = this.home
+    await installDefinitions(api, ['flux.yaml'])
+    await api.create('/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations', {
+      ...{ apiVersion: 'kustomize.toolkit.fluxcd.io/v1', kind: 'Kustomization', metadata: { name: 'mesh' } },
+      spec: { interval: '10m', path: './mesh', prune: true, sourceRef: { kind: 'GitRepository', name: 'homelab' } },
+    })
+  }
+
+  async fluxIsSuspended(): Promise<boolean> {
+    const path = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations/mesh'
+    return ((await this.home.api.get(path)).spec as { suspend?: boolean }).suspend === true
   }
 }
 
@@ -115,6 +130,13 @@ export class Run {
     })
     child.kill('SIGKILL')
     await ended
+  }
+
+  /** As if migrate:drain had been done in this run. */
+  async drained(): Promise<void> {
+    const drain = await phase('drain', async () => undefined)
+    const backup = await phase('backup', async () => undefined)
+    for (const each of [backup, drain]) await this.phase(each)
   }
 
   journal(): Journal {
