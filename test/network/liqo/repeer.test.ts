@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { Journal } from '../../../lib/migration/journal.ts'
 import { leftOvers } from '../../../lib/network/liqo/left-overs.ts'
 import { lookForLiqo, type Side } from '../../../lib/network/liqo/side.ts'
 import repeer from '../../../scripts/repeer.ts'
@@ -100,3 +101,59 @@ test.serial('a peering is written down, torn down on both sides, and made again 
   t.is(once.code, 0, once.text)
   t.deepEqual(await asAskedFor(), before, 'a second call changes nothing')
 })
+
+const begun = (journal: Journal, kind: string) => journal.changes({ kind }).length > 0
+const done = (journal: Journal, kind: string) => journal.changes({ kind }).some(({ state }) => state === 'done')
+
+test.serial(
+  'killed in the middle of it, and between unpeering and the clean-up, the same command goes on',
+  async (t) => {
+    const { home, play } = clusters
+    const slices = '/apis/authentication.liqo.io/v1beta1/namespaces/liqo-tenant-aws-gpu/resourceslices'
+    await home.api.create(slices, {
+      ...{ apiVersion: 'authentication.liqo.io/v1beta1', kind: 'ResourceSlice' },
+      metadata: {
+        name: 'extra',
+        labels: {
+          'liqo.io/replication': 'true',
+          'liqo.io/remoteID': 'aws-gpu',
+          'liqo.io/remote-cluster-id': 'aws-gpu',
+        },
+      },
+      spec: { class: 'default', providerClusterID: 'aws-gpu', resources: { cpu: '1' } },
+    })
+    const run = new Run(clusters)
+
+    play.jam('virtualnodes')
+    const first = run.start('unpeer')
+    await run.killWhen(first, (journal) => begun(journal, 'liqo-unpeer'))
+    clusters.killLiqoctl()
+    play.free()
+    play.jam('foreignclusters')
+    const second = run.start('unpeer')
+    await run.killWhen(second, (journal) => done(journal, 'liqo-unpeer'))
+    play.free()
+    const down = await run.phase(unpeer)
+    t.is(down.code, 0, down.text)
+    t.deepEqual(await leftOnBothSides(), [])
+
+    const third = run.start('repeer')
+    await until(
+      'liqoctl has begun to peer',
+      async () => (await home.api.list(slices.replace(/namespaces.*/, 'identities'))).length > 0,
+    )
+    third.kill('SIGKILL')
+    clusters.killLiqoctl()
+    const again = await run.phase(repeer)
+    t.is(again.code, 0, again.text)
+    const made = (await home.api.list(slices)).map(({ metadata, spec }) => [
+      metadata.name,
+      (spec as { resources: object }).resources,
+    ])
+    t.deepEqual(made, [
+      ['aws-gpu', { cpu: '8' }],
+      ['extra', { cpu: '1' }],
+    ])
+    await offloadedPodsRun()
+  },
+)

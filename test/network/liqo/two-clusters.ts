@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '../../../lib/migration/clock.ts'
@@ -55,6 +55,14 @@ export class TwoClusters {
 
   virtualNode() {
     return this.home.api.getOrNull('/api/v1/nodes/aws-gpu')
+  }
+
+  /** kill -9 of whatever liqoctl is at work on these clusters. */
+  killLiqoctl(): void {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      const line = commandLine(pid)
+      if (line.includes(this.home.kubeconfig) && /\0(un)?peer\0/.test(line)) process.kill(Number(pid), 'SIGKILL')
+    }
   }
 
   /** One Kustomization, which nobody reconciles; it says that it is ready. */
@@ -156,5 +164,14 @@ export class Run {
     const text = readFileSync(this.#clusters.aws.kubeconfig, 'utf8')
     writeFileSync(path, text.replace(/https:\/\/[^"]+/, 'https://127.0.0.1:1'))
     return path
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    // It has ended meanwhile.
+    return ''
   }
 }
