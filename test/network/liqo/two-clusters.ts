@@ -50,7 +50,7 @@ export class TwoClusters {
   async peer(...args: string[]): Promise<void> {
     const clusters = ['--kubeconfig', this.home.kubeconfig, '--remote-kubeconfig', this.aws.kubeconfig]
     await promisify(execFile)(this.liqoctl, ['peer', ...clusters, '--gw-server-service-type', 'NodePort', ...args])
-    await until('the virtual node is there', async () => (await this.virtualNode()) !== null)
+    await until('the virtual node is there', async () => (await this.virtualNode()) !== null, 120)
   }
 
   virtualNode() {
@@ -98,8 +98,8 @@ export class Run {
       KUBECONFIG: this.#clusters.home.kubeconfig,
       LIQO_REMOTE_KUBECONFIG: this.#clusters.aws.kubeconfig,
       LIQOCTL: this.#clusters.liqoctl,
-      LIQO_TIMEOUT: '90',
-      CONVERGE_TIMEOUT: '90',
+      LIQO_TIMEOUT: '240',
+      CONVERGE_TIMEOUT: '240',
       ...more,
     }
   }
@@ -156,6 +156,15 @@ export class Run {
   journalText(): string {
     const path = currentRun(loadSettings(this.environment()))?.journalPath ?? ''
     return existsSync(path) ? readFileSync(path, 'utf8') : ''
+  }
+
+  /** A kubeconfig with which this cluster is reached at an address that it has no more. */
+  meshKubeconfig(oldAddress: string): string {
+    const path = join(this.folder, 'mesh.kubeconfig')
+    const text = readFileSync(this.#clusters.home.kubeconfig, 'utf8')
+    const { hostname } = new URL(this.#clusters.home.api.server)
+    writeFileSync(path, `# from the mesh\n${text.replace(hostname, oldAddress)}`, { mode: 0o600 })
+    return path
   }
 
   /** A copy of the other cluster's kubeconfig whose server is one that nobody answers at. */
