@@ -4,7 +4,7 @@ import { type Console, createConsole } from '../lib/migration/console.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
-import { type RehearsalOptions, rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
+import { type RehearsalOptions, rehearseScenario, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
@@ -22,11 +22,11 @@ try {
   console = createConsole(flags)
   if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
-  if (scenario !== 'A') throw notYet(scenario)
+  if (scenario !== 'A' && scenario !== 'B') throw notYet(scenario)
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
   if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
-  else process.exitCode = await rehearse(console, { keep: flags.keep === true, recovery, flags: passedOn })
+  else process.exitCode = await rehearse(console, { scenario, keep: flags.keep === true, recovery, flags: passedOn })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
@@ -34,22 +34,22 @@ try {
 // Work that was abandoned by an interruption must not keep the process.
 process.exit()
 
-async function rehearse(console: Console, how: Pick<RehearsalOptions, 'keep' | 'recovery' | 'flags'>): Promise<number> {
+async function rehearse(console: Console, how: Omit<RehearsalOptions, 'console' | 'signal'>): Promise<number> {
   const began = Date.now()
-  const rehearsal = await rehearseScenarioA({ console, signal: stop.signal, ...how })
+  const rehearsal = await rehearseScenario({ console, signal: stop.signal, ...how })
   showRehearsal(rehearsal, console)
   const holds = rehearsal.proofs.every((proof) => proof.holds)
   const seconds = Math.round((Date.now() - began) / 1000)
   const outcome = holds ? 'All proofs hold.' : 'Not all proofs hold.'
   console.info('')
   const way = how.recovery === 'gitops' ? ', rebuilt from Git,' : ''
-  console.info(`Scenario A${way} was rehearsed in ${seconds} s. ${outcome}`)
+  console.info(`Scenario ${how.scenario}${way} was rehearsed in ${seconds} s. ${outcome}`)
   return holds ? 0 : 1
 }
 
 function explain(console: Console): never {
   console.info(
-    'npm run rehearse -- [--scenario A] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
+    'npm run rehearse -- [--scenario A|B] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
   )
   console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
   console.info('--recovery gitops rebuilds it from Git and a backup, as if no snapshot could be had.')
@@ -72,10 +72,12 @@ function recoveryOf(value: string | boolean): RehearsalOptions['recovery'] {
 }
 
 function notYet(scenario: string): OperatorError {
-  const known = ['B', 'C'].includes(scenario)
-  return new OperatorError(known ? `Scenario ${scenario} is not yet rehearsed.` : `There is no scenario ${scenario}.`, {
-    means: 'Nothing was started. What can be rehearsed is A: new hardware, same address.',
-    next: 'npm run rehearse -- --scenario A',
-    exitCode: 2,
-  })
+  return new OperatorError(
+    scenario === 'C' ? `Scenario ${scenario} is not yet rehearsed.` : `There is no scenario ${scenario}.`,
+    {
+      means: 'Nothing was started. What can be rehearsed is A (new hardware, same address) and B (new address).',
+      next: 'npm run rehearse -- --scenario A',
+      exitCode: 2,
+    },
+  )
 }

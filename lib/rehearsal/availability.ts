@@ -21,22 +21,27 @@ const answerWithinMs = 1_000
  * open would hang on a machine whose power is gone.
  * Source: https://kubernetes.io/docs/reference/using-api/health-checks/
  * @param kubeconfig the text of one that is let in before and after
+ * @param movesTo the address that the API server will have afterwards, when that is another one
  */
-export async function watchAvailability(kubeconfig: string): Promise<{ samples: readonly Sample[]; stop(): void }> {
+export async function watchAvailability(
+  kubeconfig: string,
+  movesTo?: string,
+): Promise<{ samples: readonly Sample[]; stop(): void }> {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
   const url = new URL('/readyz', config.getCurrentCluster()?.server)
+  const urls = [url, ...(movesTo === undefined ? [] : [new URL(`${url.protocol}//${movesTo}:${url.port}/readyz`)])]
   const samples: Sample[] = []
   let pending = 0
   const look = () => {
     if (pending > answerWithinMs / everyMs) return
     const at = Date.now()
     pending++
-    void ask(url, credentials).then((up) => {
+    void Promise.all(urls.map((each) => ask(each, credentials))).then((answers) => {
       pending--
-      samples.push({ at, up })
+      samples.push({ at, up: answers.includes(true) })
     })
   }
   const timer = setInterval(look, everyMs)
