@@ -66,6 +66,9 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
+  OPERATOR_TALOSCONFIG: path.default('~/.talos/config'),
+  OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
+  HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
   CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
   CONFIG_PATCH: path.optional(),
@@ -103,6 +106,13 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  LIQOCTL: path.default('liqoctl'),
+  LIQO_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_KUBECONFIG: path.optional(),
+  LIQO_MESH_KUBECONFIG: path.optional(),
+  LIQO_TEARDOWN: z.enum(['yes', 'no'], 'yes or no').optional(),
+  LIQO_TIMEOUT: seconds.default(600),
 } as const
 
 const schema = z.object(variables)
@@ -126,6 +136,9 @@ export interface Settings {
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
+  readonly operatorTalosconfig: string
+  readonly operatorKubeconfig: string
+  readonly hostsFile: string
   readonly controlplaneConfig: string
   /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
   readonly configSource: 'live' | 'file'
@@ -174,6 +187,18 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** A path, or a name on PATH. */
+  readonly liqoctl: string
+  /** Where Liqo is installed in this cluster, and in the other. */
+  readonly liqoNamespace: string
+  readonly liqoRemoteNamespace: string
+  /** Of the cluster that this one is peered with. */
+  readonly liqoRemoteKubeconfig: string | undefined
+  /** The kubeconfig with which the other cluster reaches this one. */
+  readonly liqoMeshKubeconfig: string | undefined
+  /** Whether the peering is torn down before the migration; undefined: ask. */
+  readonly liqoTeardown: 'yes' | 'no' | undefined
+  readonly liqoTimeout: number
 }
 
 /**
@@ -267,6 +292,9 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
+    operatorTalosconfig: at(v.OPERATOR_TALOSCONFIG),
+    operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
+    hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
     configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
     configPatch: optional(v.CONFIG_PATCH),
@@ -304,6 +332,13 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
+    liqoNamespace: v.LIQO_NAMESPACE,
+    liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,
+    liqoRemoteKubeconfig: optional(v.LIQO_REMOTE_KUBECONFIG),
+    liqoMeshKubeconfig: optional(v.LIQO_MESH_KUBECONFIG),
+    liqoTeardown: v.LIQO_TEARDOWN,
+    liqoTimeout: v.LIQO_TIMEOUT,
   }
 }
 

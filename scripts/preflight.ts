@@ -5,6 +5,7 @@ import { restoreListFits } from '../lib/recovery/preflight.ts'
 import { LiveContext } from '../lib/verify/preflight/context.ts'
 import { preflight } from '../lib/verify/preflight.ts'
 import { failOnErrors, showChecks } from '../lib/verify/show.ts'
+import { keepPreflight } from '../lib/verify/verdict.ts'
 
 export default await phase('preflight', async (migration) => {
   const context = new LiveContext(migration.settings, migration.clock.now())
@@ -13,5 +14,6 @@ export default await phase('preflight', async (migration) => {
   const results = await preflight(context, more)
   await context.close()
   showChecks(migration.console, results)
+  await keepPreflight(migration, results)
   failOnErrors(results)
 })

@@ -9,6 +9,7 @@ import { ingressFindings } from '../lib/verify/ingress.ts'
 import { controlPlane, etcdFindings, oldAddressFindings } from '../lib/verify/machines.ts'
 import { failOnNewlyBroken, showComparison } from '../lib/verify/show.ts'
 import { storedBaseline } from '../lib/verify/stored-baseline.ts'
+import { keepVerdict } from '../lib/verify/verdict.ts'
 
 export default await phase('verify', async (migration) => {
   const { settings } = migration
@@ -34,6 +35,7 @@ export default await phase('verify', async (migration) => {
   ])
 
   showComparison(migration.console, result)
+  await keepVerdict(migration, result)
   api.close()
   failOnNewlyBroken(result)
 })

@@ -47,15 +47,18 @@ test('every target that the runbook names is there, with a description', async (
     'preflight',
     'backup',
     'backup-verify',
+    'unpeer',
     'drain',
     'evacuate',
     'shutdown',
     'provision',
     'resume',
+    'repeer',
     'verify',
     'run',
     'restore',
     'status',
+    'report',
     'rehearse',
   ]) {
     t.true(names.includes(`migrate:${name}`), name)

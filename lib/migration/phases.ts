@@ -93,7 +93,23 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    // What was left the first time may be removed the second.
+    repeatable: true,
+  },
+  {
+    name: 'repeer',
+    summary: 'make the Liqo peering again as it was',
+    changes: 'both clusters of the peering, the kubeconfig of the mesh',
+    journaled: true,
+    repeatable: true,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+  { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {
