@@ -36,6 +36,9 @@ const mac = z
   .string()
   .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
   .transform((address) => address.toLowerCase())
+const peers = words.pipe(
+  z.array(z.string().refine(isPeer, 'addresses in the mesh, such as 10.42.0.1 or 10.42.0.1:6443')),
+)
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -59,6 +62,17 @@ export const variables = {
   CLUSTER_ENDPOINT: endpoint.optional(),
   NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
+  NEW_MESH_ADDRESS: address.optional(),
+  NEBULA_CERT: path.optional(),
+  NEBULA_NAMESPACE: text.optional(),
+  NEBULA_SECRET: text.optional(),
+  NEBULA_CA_CERT: path.optional(),
+  NEBULA_CA_KEY: path.optional(),
+  MESH_PEERS: peers.default([]),
+  MESH_CHECK_IMAGE: text.default('busybox:1.37'),
+  AWS_OLD_ADDRESS: address.optional(),
+  AWS_NEW_ADDRESS: address.optional(),
+  AWS_REGION: text.optional(),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -129,6 +143,21 @@ export interface Settings {
   /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
   readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
+  /** The mesh address that the new machine will have; undefined: it keeps the old one. */
+  readonly newMeshAddress: string | undefined
+  readonly nebulaCert: string | undefined
+  readonly nebulaNamespace: string | undefined
+  readonly nebulaSecret: string | undefined
+  /** The CA's certificate, in plain; undefined: the one that lies beside the node's. */
+  readonly nebulaCaCert: string | undefined
+  /** The CA's key, encrypted with age. */
+  readonly nebulaCaKey: string | undefined
+  /** ADDRESS or ADDRESS:PORT, in the mesh. */
+  readonly meshPeers: readonly string[]
+  readonly meshCheckImage: string
+  readonly awsOldAddress: string | undefined
+  readonly awsNewAddress: string | undefined
+  readonly awsRegion: string | undefined
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -285,6 +314,17 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     newNodeAddress: v.NEW_TALOS_NODE,
     ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
+    newMeshAddress: v.NEW_MESH_ADDRESS,
+    nebulaCert: optional(v.NEBULA_CERT),
+    nebulaNamespace: v.NEBULA_NAMESPACE,
+    nebulaSecret: v.NEBULA_SECRET,
+    nebulaCaCert: optional(v.NEBULA_CA_CERT),
+    nebulaCaKey: optional(v.NEBULA_CA_KEY),
+    meshPeers: v.MESH_PEERS,
+    meshCheckImage: v.MESH_CHECK_IMAGE,
+    awsOldAddress: v.AWS_OLD_ADDRESS,
+    awsNewAddress: v.AWS_NEW_ADDRESS,
+    awsRegion: v.AWS_REGION,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -369,6 +409,11 @@ function expandHome(file: string): string {
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isPeer(text: string): boolean {
+  const [host = '', port, ...rest] = text.split(':')
+  return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
 }
 
 function findProjectFolder(from: string): string {

@@ -12,6 +12,8 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
+  /** It makes sense by itself too, in the other scenarios. */
+  readonly alone?: true
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
@@ -34,6 +36,16 @@ export const phases: readonly Phase[] = [
     summary: 'everything that is needed to come back',
     changes: 'the backup folder',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    // What was left the first time may be removed the second.
     repeatable: true,
   },
   {
@@ -68,6 +80,15 @@ export const phases: readonly Phase[] = [
     // What conflicted the first time may be decided meanwhile.
     repeatable: true,
   },
+  {
+    name: 'repeer',
+    summary: 'the mesh, AWS and Liqo at the new address',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    repeatable: true,
+  },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]
 
@@ -90,21 +111,6 @@ const anyTime: readonly Phase[] = [
     name: 'restore',
     summary: 'selected objects from a backup into a cluster',
     changes: 'the cluster',
-    journaled: true,
-    repeatable: true,
-  },
-  {
-    name: 'unpeer',
-    summary: 'take the Liqo peering down on both sides',
-    changes: 'both clusters of the peering',
-    journaled: true,
-    // What was left the first time may be removed the second.
-    repeatable: true,
-  },
-  {
-    name: 'repeer',
-    summary: 'make the Liqo peering again as it was',
-    changes: 'both clusters of the peering, the kubeconfig of the mesh',
     journaled: true,
     repeatable: true,
   },
