@@ -5,8 +5,13 @@ import backup from './backup.ts'
 import drain from './drain.ts'
 import preflight from './preflight.ts'
 import provision from './provision.ts'
+import repeer from './repeer.ts'
 import resume from './resume.ts'
 import shutdown from './shutdown.ts'
+import unpeer from './unpeer.ts'
 import verify from './verify.ts'
 
-await chain('run', [preflight, backup, drain, shutdown, swapHardware, provision, resume, verify])
+const preparing = [preflight, backup, unpeer, drain, shutdown]
+const moving = [provision, resume, repeer, verify]
+
+await chain('run', [...preparing, swapHardware, ...moving])

@@ -48,6 +48,7 @@ export class PracticeCluster {
   /** Those of the control plane, in the order in which they came. */
   readonly machines: PracticeMachine[] = []
   readonly workers: PracticeMachine[] = []
+  readonly strangers: PracticeMachine[] = []
   readonly #network: Network
   readonly #options: PracticeClusterOptions
   readonly #step: Step
@@ -188,6 +189,14 @@ export class PracticeCluster {
     return machine
   }
 
+  /** A machine of another cluster, on an address of its own in the same network. */
+  addStranger(name: string): PracticeMachine {
+    const number = 100 + this.strangers.length
+    const machine = this.#makeMachine(name, number - 50, this.#network.address(number))
+    this.strangers.push(machine)
+    return machine
+  }
+
   #makeMachine(name: string, index: number, address: string): PracticeMachine {
     return new PracticeMachine(typePlate(name, index, address, this.#options.bootDelayMs ?? 1000), {
       folder: this.folder,
@@ -210,7 +219,7 @@ export class PracticeCluster {
   /** Cuts the power of all machines, gives the address back and removes the folder, unless it is to be kept. */
   async destroy(): Promise<void> {
     await this.#copyingPods?.stop()
-    const all = [...this.machines, ...this.workers]
+    const all = [...this.machines, ...this.workers, ...this.strangers]
     for (const machine of all) machine.pullPower()
     for (const machine of all) await machine.waitUntilOff(20)
     this.#network.release()

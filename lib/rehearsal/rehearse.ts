@@ -137,7 +137,7 @@ async function migrate(
   const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`]
   const exitCode = await taskOf(
     cluster,
-    ['migrate:run', ...settings, ...(address ? [`NEW_TALOS_NODE=${address}`] : [])],
+    ['migrate:run', ...settings, ...(address ? [`NEW_TALOS_NODE=${address}`, 'LIQO_NAMESPACE=liqo-practice'] : [])],
     options,
   )
   ended.abort()
