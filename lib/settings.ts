@@ -79,8 +79,8 @@ export const variables = {
   AWS_NEW_ADDRESS: address.optional(),
   AWS_REGION: text.optional(),
   JOIN_NODES: joining.default([]),
-  NODE: nodeName.optional(),
-  IP: address.optional(),
+  JOIN_NODE: nodeName.optional(),
+  JOIN_IP: address.optional(),
   REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
@@ -170,8 +170,8 @@ export interface Settings {
   /** Scenario C: the machines that become control planes, in this order. */
   readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
   /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
-  readonly node: string | undefined
-  readonly ip: string | undefined
+  readonly joinNode: string | undefined
+  readonly joinIp: string | undefined
   readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
@@ -341,8 +341,8 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     awsNewAddress: v.AWS_NEW_ADDRESS,
     awsRegion: v.AWS_REGION,
     joinNodes: v.JOIN_NODES,
-    node: v.NODE,
-    ip: v.IP,
+    joinNode: v.JOIN_NODE,
+    joinIp: v.JOIN_IP,
     redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,

@@ -62,7 +62,7 @@ async function rehearseC(console: Console, how: Pick<RehearsalOptions, 'keep' | 
 
 function explain(console: Console): never {
   console.info(
-    'npm run rehearse -- [--scenario A] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
+    'npm run rehearse -- [--scenario A|C] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
   )
   console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
   console.info('--recovery gitops rebuilds it from Git and a backup, as if no snapshot could be had.')
@@ -85,9 +85,10 @@ function recoveryOf(value: string | boolean): RehearsalOptions['recovery'] {
 }
 
 function notYet(scenario: string): OperatorError {
-  const known = ['B', 'C'].includes(scenario)
+  const known = scenario === 'B'
   return new OperatorError(known ? `Scenario ${scenario} is not yet rehearsed.` : `There is no scenario ${scenario}.`, {
-    means: 'Nothing was started. What can be rehearsed is A: new hardware, same address.',
+    means:
+      'Nothing was started. What can be rehearsed is A (new hardware, same address) and C (one control plane to three).',
     next: 'npm run rehearse -- --scenario A',
     exitCode: 2,
   })
