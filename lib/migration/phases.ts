@@ -16,6 +16,8 @@ export interface Phase {
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
+  readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
 }
@@ -34,6 +36,16 @@ export const phases: readonly Phase[] = [
     summary: 'everything that is needed to come back',
     changes: 'the backup folder',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    // What was left the first time may be removed the second.
     repeatable: true,
   },
   {
@@ -58,6 +70,15 @@ export const phases: readonly Phase[] = [
     scenarios: ['A', 'B'],
   },
   {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes: 'the homelab’s repository',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
+  },
+  {
     name: 'resume',
     summary: 'undo the drain, wait for convergence',
     changes: 'the cluster',
@@ -66,6 +87,15 @@ export const phases: readonly Phase[] = [
     standsIn: 'from-backup',
     undoes: 'drain',
     // What conflicted the first time may be decided meanwhile.
+    repeatable: true,
+  },
+  {
+    name: 'repeer',
+    summary: 'the mesh, AWS and Liqo at the new address',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
     repeatable: true,
   },
   {
@@ -110,6 +140,7 @@ const anyTime: readonly Phase[] = [
     repeatable: true,
   },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+  { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {
