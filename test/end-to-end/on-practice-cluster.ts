@@ -141,7 +141,10 @@ export function recordsOf(cluster: PracticeCluster): JournalRecord[] {
  * Watches the journal and kills -9 the process that writes it, at the moment at which `reached` is true of it.
  * @returns a promise of the process id that was killed
  */
-export async function killWhen(practice: Practice, reached: (records: JournalRecord[]) => boolean): Promise<number> {
+export async function killWhen(
+  practice: Pick<Practice, 'records'>,
+  reached: (records: JournalRecord[]) => boolean,
+): Promise<number> {
   const deadline = Date.now() + 180_000
   while (Date.now() < deadline) {
     const records = practice.records()
