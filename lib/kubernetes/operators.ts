@@ -24,6 +24,8 @@ export const operatorUndoSchema = z.object({
   scales: z.string().optional(),
 })
 
+const json = z.json()
+
 const concurrency = 8
 
 /** A custom resource of a known operator. */
@@ -37,7 +39,7 @@ export interface Operated {
   readonly pause: Pause
   /** whether it says already what we would set */
   readonly paused: boolean
-  readonly before: string | number | boolean | null
+  readonly before: z.output<typeof json>
   /** how many names of the field's path there are, down from the root */
   readonly there: number
   /** the workload that it scales, as `Kind namespace/name`; null if it makes its workloads itself */
@@ -91,7 +93,7 @@ export async function pauseOperated(
   const what = `Pause ${describeOperated(operated)}`
   const kept = await migration.change(what, {
     undo: { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack },
-    apply: async () => valueAt(await api.mergePatch(path, nested(field, value)), field) === value,
+    apply: async () => isDeepStrictEqual(valueAt(await api.mergePatch(path, nested(field, value)), field), value),
   })
   const dropped = kept === false ? migration.journal.standingChange(what) : undefined
   if (dropped) await migration.undo(dropped, async () => 'already')
@@ -131,7 +133,7 @@ export async function undoOperatorPause(api: KubernetesApi, undo: unknown, takeB
   const now = valueAt(object, field) ?? null
   if (isDeepStrictEqual(now, before)) return 'already'
   if (!isDeepStrictEqual(now, value) && !takeBack) {
-    return `conflict: ${field.join('.')} is now ${JSON.stringify(now)}, and was ${JSON.stringify(before)}. Kept as it is.`
+    return `conflict: ${field.join('.')} is now ${shown(now)}, and was ${shown(before)}. Kept as it is.`
   }
   await api.mergePatch(path, before === null ? removal(object, field, there) : nested(field, before))
   return 'undone'
@@ -162,7 +164,7 @@ export function operatedFrom(row: Operator, resource: ServedResource, object: Ku
     uid,
     path: `${collectionPath(resource, namespace)}/${name}`,
     pause,
-    paused: before === pause.value,
+    paused: isDeepStrictEqual(before, pause.value),
     before,
     there: pause.field.findIndex((_, index) => valueAt(object, pause.field.slice(0, index + 1)) === undefined),
     // KEDA takes a Deployment where nothing is said.
@@ -187,6 +189,11 @@ function valueAt(object: KubernetesObject, field: readonly string[]): unknown {
 
 function nested(field: readonly string[], value: unknown): unknown {
   return field.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
+}
+
+/** A list of whole pods is no reading for an operator. */
+function shown(value: unknown): string {
+  return Array.isArray(value) && value.length > 0 ? `a list of ${value.length}` : JSON.stringify(value)
 }
 
 /** Takes away what we put there, and what had to be made to hold it, unless somebody has put something beside it. */
