@@ -37,6 +37,7 @@ export interface Operated {
   readonly uid: string
   readonly path: string
   readonly pause: Pause
+  readonly otherwise: Operator['otherwise']
   /** whether it says already what we would set */
   readonly paused: boolean
   readonly before: z.output<typeof json>
@@ -90,7 +91,7 @@ export async function pauseOperated(
 ): Promise<boolean> {
   const { path, before, there } = operated
   const { field, value } = operated.pause
-  const what = `Pause ${describeOperated(operated)}`
+  const what = `${operated.pause.verb ?? 'Pause'} ${describeOperated(operated)}`
   const kept = await migration.change(what, {
     undo: { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack },
     apply: async () => isDeepStrictEqual(valueAt(await api.mergePatch(path, nested(field, value)), field), value),
@@ -151,10 +152,10 @@ export async function resumeOperators(migration: Migration, api: KubernetesApi):
 /** As an operator's custom resource says it, or would have said it in a backup. */
 export function operatedFrom(row: Operator, resource: ServedResource, object: KubernetesObject): Operated | null {
   if (row.pause === null) return null
-  const { pause } = row
+  const { pause, otherwise } = row
   const { name, namespace = '', uid = '' } = object.metadata
-  const before = (valueAt(object, pause.field) ?? null) as Operated['before']
-  if (pause.from !== undefined && before !== pause.from && before !== pause.value) return null
+  const standing = standingOf(object, pause)
+  if (pause.from !== undefined && standing.before !== pause.from && !standing.paused) return null
   const target = row.scales && (valueAt(object, row.scales) as { kind?: string; name?: string } | undefined)
   return {
     kind: resource.kind,
@@ -163,12 +164,24 @@ export function operatedFrom(row: Operator, resource: ServedResource, object: Ku
     name,
     uid,
     path: `${collectionPath(resource, namespace)}/${name}`,
+    otherwise,
+    ...standing,
+    // KEDA takes a Deployment where nothing is said.
+    scales: row.scales ? `${target?.kind ?? 'Deployment'} ${namespace}/${target?.name}` : null,
+  }
+}
+
+/** How a custom resource stands to a pause: what is there now, and how much of the way to it. */
+export function standingOf(
+  object: KubernetesObject,
+  pause: Pause,
+): Pick<Operated, 'pause' | 'paused' | 'before' | 'there'> {
+  const before = (valueAt(object, pause.field) ?? null) as Operated['before']
+  return {
     pause,
     paused: isDeepStrictEqual(before, pause.value),
     before,
     there: pause.field.findIndex((_, index) => valueAt(object, pause.field.slice(0, index + 1)) === undefined),
-    // KEDA takes a Deployment where nothing is said.
-    scales: row.scales ? `${target?.kind ?? 'Deployment'} ${namespace}/${target?.name}` : null,
   }
 }
 
@@ -191,8 +204,8 @@ function nested(field: readonly string[], value: unknown): unknown {
   return field.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
 }
 
-/** A list of whole pods is no reading for an operator. */
-function shown(value: unknown): string {
+/** A field's value; a list of whole pods is no reading for an operator. */
+export function shown(value: unknown): string {
   return Array.isArray(value) && value.length > 0 ? `a list of ${value.length}` : JSON.stringify(value)
 }
 

@@ -1,5 +1,6 @@
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
+import { fencedOwners } from '../../lib/kubernetes/heeding.ts'
 import { operators } from '../../lib/kubernetes/operators/table.ts'
 import {
   findOperated,
@@ -184,6 +185,40 @@ test.serial(
     await resumeOperators(migration, api)
     t.deepEqual(await Promise.all([kafka, set].map(({ path }) => written(path))), before)
     await Promise.all([kafka, set].map(({ path }) => api.remove(path)))
+  },
+)
+
+test.serial(
+  'a CNPG cluster whose operator does not know hibernation is fenced instead, and comes back byte for byte',
+  async (t) => {
+    const namespace = await namespaceOf('fenced')
+    const { object, path } = await resource('postgresql.cnpg.io', 'clusters', kindOf('clusters'), namespace)
+    const { apiVersion, kind, metadata } = object
+    const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true }
+    await api.create(`/api/v1/namespaces/${namespace}/pods`, {
+      metadata: { name: 'main-1', ownerReferences: [owner] },
+      spec: { ...template.spec, nodeName: 'n' },
+    })
+    const before = await written(path)
+    const { migration, journal, lines } = testMigration({ ...settingsOf(namespace), DRAIN_TIMEOUT: '1' })
+    for (const time of ['first', 'killed and started again']) {
+      await quietWorkloads(migration, api, [])
+      t.deepEqual((await api.get(path)).metadata.annotations, { 'cnpg.io/fencedInstances': '["*"]' }, time)
+    }
+    t.is(journal.changes().filter(({ state }) => state !== 'undone').length, 1)
+    t.true(lines.some((line) => /fenced\/main: its operator does not know cnpg\.io\/hibernation/.test(line)))
+    t.true((await fencedOwners(api)).has(metadata.uid ?? ''))
+    await scaleBack(migration, api)
+    t.is(await written(path), before)
+
+    const status = { conditions: [{ type: 'cnpg.io/hibernation', status: 'False', reason: 'WaitingPodsDeletion' }] }
+    await api.mergePatch(`${path}/status`, { status })
+    const heeding = testMigration({ ...settingsOf(namespace), DRAIN_TIMEOUT: '1' })
+    const error = await t.throwsAsync(quietWorkloads(heeding.migration, api, []))
+    t.regex(error.message, /pods of the scaled down workloads are gone/, 'one that has begun is waited for')
+    t.deepEqual((await api.get(path)).metadata.annotations, { 'cnpg.io/hibernation': 'on' })
+    await scaleBack(heeding.migration, api)
+    await api.remove(path)
   },
 )
 

@@ -2,6 +2,7 @@ import { formatBytes } from '../../migration/console/bytes.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 import type { KubernetesApi } from '../api.ts'
+import { nodeIsReady } from '../nodes.ts'
 import { isRebuilt } from '../rebuilt.ts'
 import { matchesClaim, readVolumes } from '../volumes.ts'
 import { Copies, type Order, type Outcome } from './copies.ts'
@@ -72,6 +73,8 @@ export async function bringBack(migration: Migration, api: KubernetesApi): Promi
   await makeFolders(migration, api)
   const all = stillAway(journal).filter(({ namespace, claim }) => !isAccepted(`${namespace}/${claim}`, migration))
   const away = isNew ? await findCopiesAgain(migration, api, all) : all
+  // Its kubelet may not have found the new control plane yet.
+  for (const node of new Set(away.flatMap(({ copyNode }) => copyNode ?? []))) await nodeIsReady(migration, api, node)
   const { orders, refusals } = await ordersBack(migration, api, away)
   refuse(migration, refusals, 'Scale down what uses them')
   await runAll(migration, api, orders, (pair) => {

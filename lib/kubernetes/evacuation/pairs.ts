@@ -1,6 +1,15 @@
 import type { Settings } from '../../settings.ts'
 import type { KubernetesApi, KubernetesObject } from '../api.ts'
-import { fullName, type Node, type PersistentVolume, type PersistentVolumeClaim, type Workload } from '../kinds.ts'
+import { fencedOwners } from '../heeding.ts'
+import {
+  controllerOf,
+  fullName,
+  type Node,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+  type Workload,
+} from '../kinds.ts'
 import { isNodeReady } from '../nodes.ts'
 import { controllersOf, describeOwner, isFinished, listPods, ownerOf } from '../pods.ts'
 import { nodeOf, parseQuantity } from '../volumes.ts'
@@ -75,7 +84,8 @@ interface Cluster {
 }
 
 async function look(api: KubernetesApi): Promise<Cluster> {
-  const [claims, volumes, nodes, namespaces, pods, replicaSets, jobs] = await Promise.all([
+  const [fenced, claims, volumes, nodes, namespaces, pods, replicaSets, jobs] = await Promise.all([
+    fencedOwners(api),
     api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
     api.list<PersistentVolume>('/api/v1/persistentvolumes'),
     api.list<Node>('/api/v1/nodes'),
@@ -86,7 +96,8 @@ async function look(api: KubernetesApi): Promise<Cluster> {
   ])
   const users = new Map<string, string>()
   const controllers = controllersOf([...replicaSets, ...jobs])
-  for (const pod of pods.filter((each) => !isFinished(each) && !isOurs(each))) {
+  const isFenced = (pod: Pod) => fenced.has(controllerOf(pod)?.uid ?? '')
+  for (const pod of pods.filter((each) => !isFinished(each) && !isOurs(each) && !isFenced(each))) {
     const who = describeOwner(ownerOf(pod, controllers), pod)
     for (const claim of claimsOfTemplate(pod.spec)) {
       users.set(`${pod.metadata.namespace}/${claim}`, `${who} (Pod ${pod.metadata.name})`)

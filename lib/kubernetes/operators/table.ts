@@ -5,6 +5,8 @@ export interface Pause {
   readonly value: boolean | string | number | never[]
   /** set only where the field has this value; anywhere that has not ours yet, if not given */
   readonly from?: boolean | string | number
+  /** what that is called; Pause, if not given */
+  readonly verb?: string
   /** end: the operator ends the pods by itself. stay: it only looks away, and the workload is scaled down besides. */
   readonly pods: 'end' | 'stay'
 }
@@ -16,6 +18,8 @@ export interface Operator {
   readonly resources: readonly string[]
   /** null: it cannot be told, so its own Deployment is scaled down before its workloads */
   readonly pause: Pause | null
+  /** by what else it is told where the operator does not heed `pause`: neither is there this condition, nor do pods go */
+  readonly otherwise?: { readonly unlessCondition: string; readonly pause: Pause }
   /** where the resource names the one workload that it scales; it is paused only when that one is scaled down */
   readonly scales?: readonly string[]
 }
@@ -69,8 +73,17 @@ export const operators: readonly Operator[] = [
     resources: ['fluxinstances', 'resourcesets'],
     pause: annotation('fluxcd.controlplane.io/reconcile', 'disabled', 'stay'),
   },
-  // https://cloudnative-pg.io/documentation/current/declarative_hibernation/
-  { group: 'postgresql.cnpg.io', resources: ['clusters'], pause: annotation('cnpg.io/hibernation', 'on', 'end') },
+  // https://cloudnative-pg.io/documentation/current/declarative_hibernation/ (since 1.20), and before that
+  // https://cloudnative-pg.io/documentation/current/fencing/: PostgreSQL is shut down, and its pods stay.
+  {
+    group: 'postgresql.cnpg.io',
+    resources: ['clusters'],
+    pause: annotation('cnpg.io/hibernation', 'on', 'end'),
+    otherwise: {
+      unlessCondition: 'cnpg.io/hibernation',
+      pause: { ...annotation('cnpg.io/fencedInstances', '["*"]', 'stay'), verb: 'Fence' },
+    },
+  },
   // https://access.crunchydata.com/documentation/postgres-operator/latest/references/crd (shutdown)
   {
     group: 'postgres-operator.crunchydata.com',

@@ -222,26 +222,33 @@ test.serial('a local class wants another node that can keep the copies; every ot
   }
 })
 
-test.serial('a copy that lies elsewhere, or on a node that is not there, is not used, by name', async (t) => {
-  const { journal } = migrationOf('broken')
-  await addNode(homelab.api, 'talos02')
-  const settings = { ...local, EVACUATE_NODE: 'talos02', ACCEPT_DATA_LOSS: 'wicked/*,large/*' }
-  const elsewhere = await t.throwsAsync(evacuate(testMigration(settings, { journal }).migration, homelab.api))
-  t.regex(elsewhere.message, /broken\/data: its copy evacuated-data lies on talos01: set EVACUATE_NODE to that/)
+test.serial(
+  'a copy that lies elsewhere, on a node that does not come back, or nowhere any more, is told by name',
+  async (t) => {
+    const { journal } = migrationOf('broken')
+    await addNode(homelab.api, 'talos02')
+    const settings = { ...local, EVACUATE_NODE: 'talos02', ACCEPT_DATA_LOSS: 'wicked/*,large/*' }
+    const elsewhere = await t.throwsAsync(evacuate(testMigration(settings, { journal }).migration, homelab.api))
+    t.regex(elsewhere.message, /broken\/data: its copy evacuated-data lies on talos01: set EVACUATE_NODE to that/)
 
-  const { migration, journal: copied } = migrationOf('broken')
-  appendFileSync(join(homelab.folder('broken/data'), 'segment-1'), 'more')
-  await evacuate(migration, homelab.api)
-  copied.append({ type: 'phase', phase: 'provision', state: 'done' })
-  await homelab.api.mergePatch(`/api/v1/nodes/${worker}/status`, {
-    status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
-  })
-  const off = await t.throwsAsync(bringBack(migration, homelab.api))
-  t.regex(off.message, /broken\/data: its copy evacuated-data lies on talos01, which is not Ready/)
-  await homelab.api.remove('/api/v1/namespaces/broken/persistentvolumeclaims/evacuated-data')
-  await homelab.api.mergePatch('/api/v1/namespaces/broken/persistentvolumeclaims/evacuated-data', {
-    metadata: { finalizers: null },
-  })
-  const gone = await t.throwsAsync(bringBack(migration, homelab.api))
-  t.regex(gone.message, /broken\/data: its copy evacuated-data is gone/)
-})
+    const { migration, journal: copied } = migrationOf('broken')
+    appendFileSync(join(homelab.folder('broken/data'), 'segment-1'), 'more')
+    await evacuate(migration, homelab.api)
+    copied.append({ type: 'phase', phase: 'provision', state: 'done' })
+    await homelab.api.mergePatch(`/api/v1/nodes/${worker}/status`, {
+      status: { conditions: [{ type: 'Ready', status: 'Unknown' }] },
+    })
+    const impatient = testMigration({ ...local, API_TIMEOUT: '1' }, { journal: copied })
+    const off = await t.throwsAsync(bringBack(impatient.migration, homelab.api))
+    t.regex(off.message, /Node talos01 is Ready/)
+    await homelab.api.mergePatch(`/api/v1/nodes/${worker}/status`, {
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    })
+    await homelab.api.remove('/api/v1/namespaces/broken/persistentvolumeclaims/evacuated-data')
+    await homelab.api.mergePatch('/api/v1/namespaces/broken/persistentvolumeclaims/evacuated-data', {
+      metadata: { finalizers: null },
+    })
+    const gone = await t.throwsAsync(bringBack(migration, homelab.api))
+    t.regex(gone.message, /broken\/data: its copy evacuated-data is gone/)
+  },
+)
