@@ -9,7 +9,7 @@ import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
 import { populate } from './homelab.ts'
-import { createHomelab, homelabEnvironment, type PracticeHomelab } from './practice-homelab.ts'
+import { createHomelab, homelabEnvironment, type PracticeHomelab, practiceNames } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
 import { runTalosctl } from './run-talosctl.ts'
 import { makeWorkFolder } from './work-folder.ts'
@@ -128,7 +128,8 @@ export class PracticeCluster {
       }
     })
     this.#copyingPods = startCopyingPods(this.homelab.kubeconfig, {
-      localPathRoot: () => {
+      localPathRoot: (node) => {
+        if (node !== practiceNames.node) return join(this.folder, 'workers', node)
         const machine = this.machines.findLast((each) => each.running)
         return machine ? localPathRoot(machine) : null
       },

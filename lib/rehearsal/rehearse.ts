@@ -86,7 +86,8 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : [...compareTruths(before, await truthOf(cluster)), proof]),
+        : compareTruths(before, await truthOf(cluster))),
+      proof,
       offProof(cluster.old),
       await etcdProof(cluster),
       ...(options.scenario === 'B' ? await movedProofs(cluster) : []),
