@@ -1,63 +1,37 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 import { Journal } from '../migration/journal.ts'
 import type { JournaledChange, Json, Migration } from '../migration/migration.ts'
-import { rewriteKind, undoRewrite } from './apply.ts'
+import { undoRewrite } from './apply.ts'
+import { standingRewrites } from './standing.ts'
 
 /**
- * Takes the newest rewrites back, byte for byte: all of this run's, else those of the last run that made any.
+ * Takes back, byte for byte, what the last run has rewritten that has rewritten anything.
  * @throws OperatorError when there is none, or when files were changed since: then nothing of that rewrite is taken back
  */
 export async function takeBackRewrites(migration: Migration): Promise<Json> {
-  const own = standing(migration.journal)
-  for (const change of own) {
-    await migration.undo(change, async () => refuseConflict(await undoRewrite(change)))
-  }
-  if (own.length > 0) return { takenBack: own.length }
-  const earlier = newestEarlier(migration)
-  if (earlier === undefined) {
+  const [newest] = standingRewrites(migration)
+  if (newest === undefined) {
     throw new OperatorError('There is no rewrite to take back.', {
       means: `No run in ${migration.settings.outputDir} has made one that was not taken back.`,
       next: 'If OUTPUT_DIR was another one then, set it. Else Git knows what was there: git diff',
     })
   }
-  for (const change of earlier.changes) await takeBackEarlier(migration, earlier.journalPath, change)
-  return { takenBack: earlier.changes.length }
+  for (const change of newest.changes) await takeBack(migration, newest.journalPath, change)
+  return { takenBack: newest.changes.length }
 }
 
-async function takeBackEarlier(migration: Migration, journalPath: string, change: JournaledChange): Promise<void> {
+async function takeBack(migration: Migration, journalPath: string, change: JournaledChange): Promise<void> {
+  const undo = async () => refuseConflict(await undoRewrite(change))
+  if (journalPath === migration.journal.path) return migration.undo(change, undo)
   await migration.change(`take back: ${change.what}`, {
     apply: async () => {
-      refuseConflict(await undoRewrite(change))
+      await undo()
       // The run that made it shall not offer it again.
       const journal = Journal.open(journalPath, migration.clock.now)
       journal.append({ type: 'outcome', id: change.id, state: 'undone' })
       journal.close()
     },
   })
-}
-
-/** The last one first: a file may have been rewritten twice. */
-function standing(journal: Journal): JournaledChange[] {
-  return journal
-    .changes({ kind: rewriteKind })
-    .filter(({ state }) => state !== 'undone')
-    .toReversed()
-}
-
-function newestEarlier({
-  settings,
-  clock,
-}: Migration): { journalPath: string; changes: JournaledChange[] } | undefined {
-  const runs = join(settings.outputDir, 'runs')
-  const names = existsSync(runs) ? readdirSync(runs).sort().toReversed() : []
-  for (const name of names) {
-    const journalPath = join(runs, name, 'journal.jsonl')
-    const changes = standing(Journal.inMemory(journalPath, clock.now))
-    if (changes.length > 0) return { journalPath, changes }
-  }
-  return undefined
 }
 
 function refuseConflict<T extends string>(outcome: T): T {
