@@ -32,6 +32,13 @@ const words = z
 const claims = words.pipe(
   z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
 )
+const mac = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
+  .transform((address) => address.toLowerCase())
+const peers = words.pipe(
+  z.array(z.string().refine(isPeer, 'addresses in the mesh, such as 10.42.0.1 or 10.42.0.1:6443')),
+)
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -41,6 +48,11 @@ const recipient = z
       z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
     ),
   )
+const joining = words.pipe(
+  z.array(
+    z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
+  ),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -53,7 +65,23 @@ export const variables = {
   TALOS_NODE: address,
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
+  NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
+  NEW_MESH_ADDRESS: address.optional(),
+  NEBULA_CERT: path.optional(),
+  NEBULA_NAMESPACE: text.optional(),
+  NEBULA_SECRET: text.optional(),
+  NEBULA_CA_CERT: path.optional(),
+  NEBULA_CA_KEY: path.optional(),
+  MESH_PEERS: peers.default([]),
+  MESH_CHECK_IMAGE: text.default('busybox:1.37'),
+  AWS_OLD_ADDRESS: address.optional(),
+  AWS_NEW_ADDRESS: address.optional(),
+  AWS_REGION: text.optional(),
+  JOIN_NODES: joining.default([]),
+  JOIN_NODE: nodeName.optional(),
+  JOIN_IP: address.optional(),
+  REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -61,7 +89,15 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
+  OPERATOR_TALOSCONFIG: path.default('~/.talos/config'),
+  OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
+  HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
+  CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
+  CONFIG_PATCH: path.optional(),
+  INSTALL_DISK: path.optional(),
+  INSTALL_IMAGE: text.optional(),
+  NEW_MACHINE_MAC: mac.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
@@ -93,6 +129,13 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  LIQOCTL: path.default('liqoctl'),
+  LIQO_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_KUBECONFIG: path.optional(),
+  LIQO_MESH_KUBECONFIG: path.optional(),
+  LIQO_TEARDOWN: z.enum(['yes', 'no'], 'yes or no').optional(),
+  LIQO_TIMEOUT: seconds.default(600),
 } as const
 
 const schema = z.object(variables)
@@ -106,7 +149,30 @@ export interface Settings {
   readonly nodeAddress: string
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
+  /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
+  readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
+  /** The mesh address that the new machine will have; undefined: it keeps the old one. */
+  readonly newMeshAddress: string | undefined
+  readonly nebulaCert: string | undefined
+  readonly nebulaNamespace: string | undefined
+  readonly nebulaSecret: string | undefined
+  /** The CA's certificate, in plain; undefined: the one that lies beside the node's. */
+  readonly nebulaCaCert: string | undefined
+  /** The CA's key, encrypted with age. */
+  readonly nebulaCaKey: string | undefined
+  /** ADDRESS or ADDRESS:PORT, in the mesh. */
+  readonly meshPeers: readonly string[]
+  readonly meshCheckImage: string
+  readonly awsOldAddress: string | undefined
+  readonly awsNewAddress: string | undefined
+  readonly awsRegion: string | undefined
+  /** Scenario C: the machines that become control planes, in this order. */
+  readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
+  /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
+  readonly joinNode: string | undefined
+  readonly joinIp: string | undefined
+  readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -114,7 +180,19 @@ export interface Settings {
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
+  readonly operatorTalosconfig: string
+  readonly operatorKubeconfig: string
+  readonly hostsFile: string
   readonly controlplaneConfig: string
+  /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
+  readonly configSource: 'live' | 'file'
+  /** A machine config patch for the new machine, laid over everything else. */
+  readonly configPatch: string | undefined
+  /** Where Talos is installed on the new machine, when that differs from the old one: a device, and an image with its extensions. */
+  readonly installDisk: string | undefined
+  readonly installImage: string | undefined
+  /** One of the new machine's network cards, lower case: no other machine is given the config. */
+  readonly newMachineMac: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   readonly backupDir: string
@@ -153,6 +231,18 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** A path, or a name on PATH. */
+  readonly liqoctl: string
+  /** Where Liqo is installed in this cluster, and in the other. */
+  readonly liqoNamespace: string
+  readonly liqoRemoteNamespace: string
+  /** Of the cluster that this one is peered with. */
+  readonly liqoRemoteKubeconfig: string | undefined
+  /** The kubeconfig with which the other cluster reaches this one. */
+  readonly liqoMeshKubeconfig: string | undefined
+  /** Whether the peering is torn down before the migration; undefined: ask. */
+  readonly liqoTeardown: 'yes' | 'no' | undefined
+  readonly liqoTimeout: number
 }
 
 /**
@@ -237,8 +327,23 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     nodeName: v.NODE_NAME,
     nodeAddress: v.TALOS_NODE,
     newNodeAddress: v.NEW_TALOS_NODE,
-    clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
+    ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
+    newMeshAddress: v.NEW_MESH_ADDRESS,
+    nebulaCert: optional(v.NEBULA_CERT),
+    nebulaNamespace: v.NEBULA_NAMESPACE,
+    nebulaSecret: v.NEBULA_SECRET,
+    nebulaCaCert: optional(v.NEBULA_CA_CERT),
+    nebulaCaKey: optional(v.NEBULA_CA_KEY),
+    meshPeers: v.MESH_PEERS,
+    meshCheckImage: v.MESH_CHECK_IMAGE,
+    awsOldAddress: v.AWS_OLD_ADDRESS,
+    awsNewAddress: v.AWS_NEW_ADDRESS,
+    awsRegion: v.AWS_REGION,
+    joinNodes: v.JOIN_NODES,
+    joinNode: v.JOIN_NODE,
+    joinIp: v.JOIN_IP,
+    redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -246,7 +351,15 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
+    operatorTalosconfig: at(v.OPERATOR_TALOSCONFIG),
+    operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
+    hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
+    configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
+    configPatch: optional(v.CONFIG_PATCH),
+    installDisk: v.INSTALL_DISK,
+    installImage: v.INSTALL_IMAGE,
+    newMachineMac: v.NEW_MACHINE_MAC,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
@@ -278,7 +391,28 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
+    liqoNamespace: v.LIQO_NAMESPACE,
+    liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,
+    liqoRemoteKubeconfig: optional(v.LIQO_REMOTE_KUBECONFIG),
+    liqoMeshKubeconfig: optional(v.LIQO_MESH_KUBECONFIG),
+    liqoTeardown: v.LIQO_TEARDOWN,
+    liqoTimeout: v.LIQO_TIMEOUT,
   }
+}
+
+/** A DNS name and a virtual address outlive the machine that answered to them. */
+function endpointsFrom(v: Variables): Pick<Settings, 'clusterEndpoint' | 'newClusterEndpoint'> {
+  const clusterEndpoint = v.CLUSTER_ENDPOINT ?? `https://${inUrl(v.TALOS_NODE)}:6443`
+  const { hostname, port } = new URL(clusterEndpoint)
+  const moves = v.SCENARIO === 'B' && v.NEW_TALOS_NODE !== undefined && hostname === inUrl(v.TALOS_NODE)
+  const moved = moves ? `https://${inUrl(v.NEW_TALOS_NODE ?? '')}:${port || 443}` : clusterEndpoint
+  return { clusterEndpoint, newClusterEndpoint: v.NEW_CLUSTER_ENDPOINT ?? moved }
+}
+
+/** An IPv6 address stands in brackets (RFC 3986). */
+function inUrl(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
 }
 
 /** Homelabs keep it in one of two places; the one for the node wins. */
@@ -294,6 +428,21 @@ function expandHome(file: string): string {
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isPeer(text: string): boolean {
+  const [host = '', port, ...rest] = text.split(':')
+  return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
+}
+
+function isJoining(text: string): boolean {
+  const { name, address } = nameAndAddress(text)
+  return nodeName.safeParse(name).success && isIP(address) !== 0
+}
+
+function nameAndAddress(text: string): { name: string; address: string } {
+  const [name = '', address = ''] = text.split('=')
+  return { name, address }
 }
 
 function findProjectFolder(from: string): string {

@@ -84,8 +84,8 @@ export function verifyScenario({ scenario, newNodeAddress }: Settings): void {
 }
 
 /** @throws OperatorError with exit code 2 for a phase that the scenario's evening does not have */
-export function verifyBelongs({ name, scenarios }: Phase, scenario: Scenario): void {
-  if (scenarios === undefined || scenarios.includes(scenario)) return
+export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scenario): void {
+  if (scenarios === undefined || alone || scenarios.includes(scenario)) return
   throw new OperatorError(
     `migrate:${name} belongs to SCENARIO=${scenarios.join(' or ')}, and this is SCENARIO=${scenario}.`,
     {

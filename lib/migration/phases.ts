@@ -16,7 +16,7 @@ export interface Phase {
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
-  /** It is also of use without an evening, whatever the scenario: its place in the order counts only in a run that has begun one. */
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
   readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
@@ -36,6 +36,16 @@ export const phases: readonly Phase[] = [
     summary: 'everything that is needed to come back',
     changes: 'the backup folder',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    // What was left the first time may be removed the second.
     repeatable: true,
   },
   {
@@ -79,6 +89,23 @@ export const phases: readonly Phase[] = [
     // What conflicted the first time may be decided meanwhile.
     repeatable: true,
   },
+  {
+    name: 'repeer',
+    summary: 'the mesh, AWS and Liqo at the new address',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    repeatable: true,
+  },
+  {
+    name: 'join',
+    summary: 'more control planes, one after the other',
+    changes: 'the machines that join, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
+    repeatable: true,
+  },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]
 
@@ -89,6 +116,14 @@ const anyTime: readonly Phase[] = [
     summary: 'copy the data of local volumes off the machine, or back onto it',
     changes: 'copies of local volumes; with --back, the volumes themselves',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'leave',
+    summary: 'take one control plane out, in order, or after it has died',
+    changes: 'the machine that leaves, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   {
@@ -105,6 +140,7 @@ const anyTime: readonly Phase[] = [
     repeatable: true,
   },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+  { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {

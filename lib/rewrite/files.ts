@@ -13,17 +13,19 @@ export interface SearchedFiles {
   readonly otherRepositories: RepositoryPath[]
 }
 
+type OwnPlaces = Pick<Settings, 'outputDir' | 'backupDir' | 'talosconfig' | 'kubeconfig'>
+
 /**
  * Tracked files, files that are neither tracked nor ignored, and the ignored ones that matter by the rules; without what the program
- * itself writes (OUTPUT_DIR, BACKUP_DIR, .output).
+ * itself writes (OUTPUT_DIR, BACKUP_DIR, .output), and without TALOSCONFIG and KUBECONFIG, which are changed as what they are.
  */
 export function filesToSearch(
   { root, tracked, untracked, ignored }: Repository,
   rules: Rules,
-  settings: Pick<Settings, 'outputDir' | 'backupDir'>,
+  settings: OwnPlaces,
 ): SearchedFiles {
   const mattering = new Set(ignored.filter((path) => rules.matters(path)).flatMap((path) => expand(root, path)))
-  const isOwn = ownPlaces(root, [settings.outputDir, settings.backupDir])
+  const isOwn = ownPlaces(root, settings)
   const all = [...tracked, ...untracked.filter((path) => !path.endsWith('/')), ...mattering]
   return {
     paths: all.filter((path) => !isOwn(path)),
@@ -32,13 +34,19 @@ export function filesToSearch(
   }
 }
 
-function ownPlaces(root: string, folders: readonly string[]): (path: RepositoryPath) => boolean {
-  const inside = folders
-    .map((folder) => relative(root, folder))
-    .filter((path) => path !== '' && !path.startsWith('..'))
-    .map((path) => `${Buffer.from(path).toString('latin1')}/`)
+function ownPlaces(root: string, settings: OwnPlaces): (path: RepositoryPath) => boolean {
+  const inside = (paths: readonly string[]) =>
+    paths
+      .map((path) => relative(root, path))
+      .filter((path) => path !== '' && !path.startsWith('..'))
+      .map((path) => Buffer.from(path).toString('latin1'))
+  const folders = inside([settings.outputDir, settings.backupDir])
+  const files = new Set<string>(inside([settings.talosconfig, settings.kubeconfig]))
   return (path) =>
-    path.startsWith('.output/') || path.includes('/.output/') || inside.some((folder) => path.startsWith(folder))
+    files.has(path) ||
+    path.startsWith('.output/') ||
+    path.includes('/.output/') ||
+    folders.some((folder) => path.startsWith(`${folder}/`))
 }
 
 /** A folder that Git ignores as a whole, as its files. Links are not followed. */

@@ -7,6 +7,7 @@ export const rewriteFlags = {
   include: 'list',
   secrets: 'boolean',
   dirty: 'boolean',
+  cluster: 'boolean',
   undo: 'boolean',
   'print-rules': 'boolean',
 } as const

@@ -17,7 +17,6 @@ function rehearse(...args: string[]): Promise<{ code: number | null; output: str
 test('scenarios that are not rehearsed yet, and unknown ones, end with exit code 2 before anything is started', async (t) => {
   for (const [scenario, says] of [
     ['B', 'Scenario B is not yet rehearsed.'],
-    ['C', 'Scenario C is not yet rehearsed.'],
     ['D', 'There is no scenario D.'],
   ] as const) {
     const { code, output } = await rehearse('--scenario', scenario)
