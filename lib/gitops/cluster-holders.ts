@@ -8,18 +8,26 @@ const engines: readonly [string, string][] = [
   ['argoproj.io', 'applications'],
 ]
 
-/**
- * Reads the Kustomizations, HelmReleases and Applications of a cluster, to tell of any object who would write it anew.
- * @returns of an object with kind and apiVersion: `Kustomization flux-system/mesh`, or its owner; undefined when the cluster alone holds it
- */
-export async function holdersInCluster(api: KubernetesApi): Promise<(object: KubernetesObject) => string | undefined> {
+/** Reads the Kustomizations, HelmReleases and Applications of a cluster: who in it holds what Git has. */
+export async function readHolders(api: KubernetesApi): Promise<Holders> {
   const holders = new Holders()
   for (const [group, resource] of engines) {
     for (const served of await servedResources(api, group, [resource])) {
-      for (const object of await api.list(collectionPath(served)))
-        holders.note({ resource: `${resource}.${group}`, object })
+      const apiVersion = `${served.group}/${served.version}`
+      for (const object of await api.list(collectionPath(served))) {
+        holders.note({ resource: `${resource}.${group}`, object: { apiVersion, kind: served.kind, ...object } })
+      }
     }
   }
+  return holders
+}
+
+/**
+ * Tells of any object who would write it anew.
+ * @returns of an object with kind and apiVersion: `Kustomization flux-system/mesh`, or its owner; undefined when the cluster alone holds it
+ */
+export async function holdersInCluster(api: KubernetesApi): Promise<(object: KubernetesObject) => string | undefined> {
+  const holders = await readHolders(api)
   return (object) => {
     const [owner] = object.metadata.ownerReferences ?? []
     const resource = `${object.kind?.toLowerCase()}s`
