@@ -32,6 +32,10 @@ const words = z
 const claims = words.pipe(
   z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
 )
+const mac = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
+  .transform((address) => address.toLowerCase())
 const peers = words.pipe(
   z.array(z.string().refine(isPeer, 'addresses in the mesh, such as 10.42.0.1 or 10.42.0.1:6443')),
 )
@@ -44,6 +48,11 @@ const recipient = z
       z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
     ),
   )
+const joining = words.pipe(
+  z.array(
+    z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
+  ),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -56,6 +65,7 @@ export const variables = {
   TALOS_NODE: address,
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
+  NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
   NEW_MESH_ADDRESS: address.optional(),
   NEBULA_CERT: path.optional(),
@@ -68,6 +78,10 @@ export const variables = {
   AWS_OLD_ADDRESS: address.optional(),
   AWS_NEW_ADDRESS: address.optional(),
   AWS_REGION: text.optional(),
+  JOIN_NODES: joining.default([]),
+  MACHINE_NAME: nodeName.optional(),
+  MACHINE_ADDRESS: address.optional(),
+  REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -79,6 +93,11 @@ export const variables = {
   OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
   HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
+  CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
+  CONFIG_PATCH: path.optional(),
+  INSTALL_DISK: path.optional(),
+  INSTALL_IMAGE: text.optional(),
+  NEW_MACHINE_MAC: mac.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
@@ -130,6 +149,8 @@ export interface Settings {
   readonly nodeAddress: string
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
+  /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
+  readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
   /** The mesh address that the new machine will have; undefined: it keeps the old one. */
   readonly newMeshAddress: string | undefined
@@ -146,6 +167,12 @@ export interface Settings {
   readonly awsOldAddress: string | undefined
   readonly awsNewAddress: string | undefined
   readonly awsRegion: string | undefined
+  /** Scenario C: the machines that become control planes, in this order. */
+  readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
+  /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
+  readonly node: string | undefined
+  readonly ip: string | undefined
+  readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -157,6 +184,15 @@ export interface Settings {
   readonly operatorKubeconfig: string
   readonly hostsFile: string
   readonly controlplaneConfig: string
+  /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
+  readonly configSource: 'live' | 'file'
+  /** A machine config patch for the new machine, laid over everything else. */
+  readonly configPatch: string | undefined
+  /** Where Talos is installed on the new machine, when that differs from the old one: a device, and an image with its extensions. */
+  readonly installDisk: string | undefined
+  readonly installImage: string | undefined
+  /** One of the new machine's network cards, lower case: no other machine is given the config. */
+  readonly newMachineMac: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   readonly backupDir: string
@@ -291,7 +327,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     nodeName: v.NODE_NAME,
     nodeAddress: v.TALOS_NODE,
     newNodeAddress: v.NEW_TALOS_NODE,
-    clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
+    ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
     newMeshAddress: v.NEW_MESH_ADDRESS,
     nebulaCert: optional(v.NEBULA_CERT),
@@ -304,6 +340,10 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     awsOldAddress: v.AWS_OLD_ADDRESS,
     awsNewAddress: v.AWS_NEW_ADDRESS,
     awsRegion: v.AWS_REGION,
+    joinNodes: v.JOIN_NODES,
+    node: v.MACHINE_NAME,
+    ip: v.MACHINE_ADDRESS,
+    redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -315,6 +355,11 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
     hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
+    configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
+    configPatch: optional(v.CONFIG_PATCH),
+    installDisk: v.INSTALL_DISK,
+    installImage: v.INSTALL_IMAGE,
+    newMachineMac: v.NEW_MACHINE_MAC,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
@@ -356,6 +401,20 @@ function settingsFrom(cluster: string, v: Variables): Settings {
   }
 }
 
+/** A DNS name and a virtual address outlive the machine that answered to them. */
+function endpointsFrom(v: Variables): Pick<Settings, 'clusterEndpoint' | 'newClusterEndpoint'> {
+  const clusterEndpoint = v.CLUSTER_ENDPOINT ?? `https://${inUrl(v.TALOS_NODE)}:6443`
+  const { hostname, port } = new URL(clusterEndpoint)
+  const moves = v.SCENARIO === 'B' && v.NEW_TALOS_NODE !== undefined && hostname === inUrl(v.TALOS_NODE)
+  const moved = moves ? `https://${inUrl(v.NEW_TALOS_NODE ?? '')}:${port || 443}` : clusterEndpoint
+  return { clusterEndpoint, newClusterEndpoint: v.NEW_CLUSTER_ENDPOINT ?? moved }
+}
+
+/** An IPv6 address stands in brackets (RFC 3986). */
+function inUrl(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
+}
+
 /** Homelabs keep it in one of two places; the one for the node wins. */
 function usualControlplaneConfig(homelabDir: string): string {
   const forNode = './configs/nodes/controlplane.yaml'
@@ -374,6 +433,16 @@ function isEndpoint(text: string): boolean {
 function isPeer(text: string): boolean {
   const [host = '', port, ...rest] = text.split(':')
   return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
+}
+
+function isJoining(text: string): boolean {
+  const { name, address } = nameAndAddress(text)
+  return nodeName.safeParse(name).success && isIP(address) !== 0
+}
+
+function nameAndAddress(text: string): { name: string; address: string } {
+  const [name = '', address = ''] = text.split('=')
+  return { name, address }
 }
 
 function findProjectFolder(from: string): string {

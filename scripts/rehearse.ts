@@ -5,6 +5,7 @@ import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
 import { type RehearsalOptions, rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
+import { rehearseScenarioC, showRehearsalC } from '../lib/rehearsal/scenario-c.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
@@ -22,10 +23,11 @@ try {
   console = createConsole(flags)
   if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
-  if (scenario !== 'A') throw notYet(scenario)
+  if (scenario !== 'A' && scenario !== 'C') throw notYet(scenario)
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
   if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
+  else if (scenario === 'C') process.exitCode = await rehearseC(console, { keep: flags.keep === true, flags: passedOn })
   else process.exitCode = await rehearse(console, { keep: flags.keep === true, recovery, flags: passedOn })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
@@ -44,6 +46,17 @@ async function rehearse(console: Console, how: Pick<RehearsalOptions, 'keep' | '
   console.info('')
   const way = how.recovery === 'gitops' ? ', rebuilt from Git,' : ''
   console.info(`Scenario A${way} was rehearsed in ${seconds} s. ${outcome}`)
+  return holds ? 0 : 1
+}
+
+async function rehearseC(console: Console, how: Pick<RehearsalOptions, 'keep' | 'flags'>): Promise<number> {
+  const began = Date.now()
+  const rehearsal = await rehearseScenarioC({ console, signal: stop.signal, ...how })
+  showRehearsalC(rehearsal, console)
+  const holds = rehearsal.proofs.every((proof) => proof.holds)
+  const seconds = Math.round((Date.now() - began) / 1000)
+  console.info('')
+  console.info(`Scenario C was rehearsed in ${seconds} s. ${holds ? 'All proofs hold.' : 'Not all proofs hold.'}`)
   return holds ? 0 : 1
 }
 

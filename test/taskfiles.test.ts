@@ -52,12 +52,16 @@ test('every target that the runbook names is there, with a description', async (
     'evacuate',
     'shutdown',
     'provision',
+    'rewrite-ip',
     'resume',
     'repeer',
+    'join',
+    'leave',
     'verify',
     'run',
     'restore',
     'status',
+    'report',
     'rehearse',
   ]) {
     t.true(names.includes(`migrate:${name}`), name)

@@ -7,10 +7,10 @@ import type { JournaledChange, Migration, Undone } from '../migration/migration.
 import { distinctFiles, replaceFile } from '../migration/operator-files.ts'
 import { type Move, movedUrl } from '../network/addresses.ts'
 
-const undoKind = 'kubeconfig-server'
+export const kubeconfigServerUndoKind = 'kubeconfig-server'
 /** Each server as it is written in the file, quotes and all. */
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(kubeconfigServerUndoKind),
   path: z.string(),
   servers: z.array(z.object({ cluster: z.string(), before: z.string(), after: z.string() })),
 })
@@ -30,36 +30,44 @@ interface Edit {
 }
 
 /**
- * Points the cluster entries whose server is the old address at the new one, in each of the kubeconfigs; a file that several of them lead
+ * Points the cluster entries whose server is an old address at the new one, in each of the kubeconfigs; a file that several of them lead
  * to is edited once. Only the server changes, in the file's own layout: certificate authority, users, contexts and comments stay, byte for byte.
  * Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#Cluster
  * @param paths those that are not there are passed over
  * @returns how many cluster entries were changed, or would be
  * @throws OperatorError when one cannot be read as a kubeconfig, before any is changed
  */
-export async function pointKubeconfigs(migration: Migration, paths: readonly string[], move: Move): Promise<number> {
+export async function pointKubeconfigs(
+  migration: Migration,
+  paths: readonly string[],
+  moves: readonly Move[],
+): Promise<number> {
   const files = await Promise.all(
     (await distinctFiles(paths)).map(async (path) => ({ path, ...(await readServers(path)) })),
   )
   let changed = 0
   for (const { path, text, servers } of files) {
-    const moved = movedServers(text, servers, move)
+    const moved = movedServers(text, servers, moves)
     changed += moved.length
     if (moved.length === 0) {
-      migration.console.info(`No cluster in ${path} has its server at ${move.from}.`)
+      migration.console.info(`No cluster in ${path} has its server at an old address.`)
       continue
     }
     const named = moved.map(({ cluster, url }) => `${cluster} (${url})`).join(', ')
     await migration.change(`Set the server of ${named} in ${path}`, {
-      undo: { kind: undoKind, path, servers: moved.map(({ cluster, before, after }) => ({ cluster, before, after })) },
-      apply: () => editFile(path, (now, there) => movedServers(now, there, move)),
+      undo: {
+        kind: kubeconfigServerUndoKind,
+        path,
+        servers: moved.map(({ cluster, before, after }) => ({ cluster, before, after })),
+      },
+      apply: () => editFile(path, (now, there) => movedServers(now, there, moves)),
     })
   }
   return changed
 }
 
 /** Writes the servers as they were, unless somebody has set one to something else meanwhile. */
-export async function undoKubeconfigServer(change: JournaledChange): Promise<Undone> {
+export async function undoKubeconfigServer(change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, servers } = undoSchema.parse(change.undo)
   const file = await readServers(path).catch((error: unknown) => messageOf(error))
   if (typeof file === 'string') return `conflict: ${file}`
@@ -105,9 +113,9 @@ function serversIn(document: Document.Parsed): Server[] {
   })
 }
 
-function movedServers(text: string, servers: readonly Server[], move: Move) {
+function movedServers(text: string, servers: readonly Server[], moves: readonly Move[]) {
   return servers.flatMap(({ cluster, url, start, end }, index) => {
-    const moved = movedUrl(url, move)
+    const moved = movedUrl(url, moves)
     // An anchor that several entries share is one place.
     if (moved === undefined || servers.findIndex((other) => other.start === start) !== index) return []
     const before = text.slice(start, end)

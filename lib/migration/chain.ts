@@ -1,10 +1,10 @@
 import { loadSettings, type Settings } from '../settings.ts'
 import { parseFlags } from './command-line.ts'
 import { type Console, createConsole } from './console.ts'
+import { evening, verifyScenario } from './evening.ts'
 import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
-import { verifyScenario } from './phases.ts'
 import { createRun, currentRun } from './run-folder.ts'
 
 /** A place in the chain where the operator has something to do; `tell` says what. */
@@ -14,7 +14,7 @@ export interface Pause {
 }
 
 /**
- * Runs phases one after the other under one lock, and stops at the first that does not end well. Called again, it goes on:
+ * Runs the scenario's phases of those given one after the other under one lock, and stops at the first that does not end well. Called again, it goes on:
  * what this run has completed is passed over, except for the last, which looks anew.
  * @param name the script's name; the chain runs only when the process was started as that
  */
@@ -53,8 +53,10 @@ async function runLinks(
   console: Console,
   surroundings: Surroundings,
 ) {
-  const last = links.at(-1)
-  for (const link of links) {
+  const names = new Set(evening(settings.scenario).map(({ name }) => name))
+  const own = links.filter((link) => names.has('tell' in link ? link.pauseBefore : link.name))
+  const last = own.at(-1)
+  for (const link of own) {
     if ('tell' in link) {
       if (!isDone(link.pauseBefore, settings, surroundings)) link.tell(settings, console)
       continue

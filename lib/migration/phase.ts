@@ -6,12 +6,13 @@ import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
+import { comesAfter, evening, isBegun, isOver, isTakenBack, verifyBelongs, verifyScenario } from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
-import { type Phase, phaseNamed, phases, verifyScenario } from './phases.ts'
+import { type Phase, phaseNamed } from './phases.ts'
 import { type Prompt, terminalPrompt } from './prompt.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
 
@@ -129,7 +130,7 @@ class PhaseRun {
     const { name, changes, repeatable, undoes } = this.#phase
     if (changes === null || repeatable || journal.phaseState(name) !== 'done') return false
     if (undoes !== undefined && journal.doneAfter(undoes, name)) return false
-    return !phases.some((other) => other.undoes === name && journal.doneAfter(other.name, name))
+    return !isTakenBack(name, journal)
   }
 
   #nothingToDo(journal: Journal): number {
@@ -143,8 +144,12 @@ class PhaseRun {
   }
 
   #verifyOrder(journal: Journal): void {
-    const { name, changes, after, standsIn } = this.#phase
+    const { name, changes, standsIn } = this.#phase
+    const { scenario } = this.#settings
+    if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
+    verifyBelongs(this.#phase, scenario)
+    const after = comesAfter(this.#phase, scenario)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
     if (standsIn !== undefined && this.#flags[standsIn] !== undefined) return
     // A snapshot named by the operator stands in for all that comes before the new machine.
@@ -155,6 +160,11 @@ class PhaseRun {
       means: `Nothing was changed. In this run, ${after} is: ${journal.phaseState(after)}.`,
       next: `task migrate:${after}`,
     })
+  }
+
+  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
+  #standsAlone(journal: Journal): boolean {
+    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
   }
 
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
@@ -169,7 +179,8 @@ class PhaseRun {
     try {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
-      if (name === 'verify' && journal.phaseState('resume') === 'done') journal.append({ type: 'end' })
+      const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
+      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0
@@ -235,8 +246,9 @@ class PhaseRun {
   #sayNext(): void {
     // Within a chain the next phase comes by itself.
     if (this.#surroundings.locked) return
-    const place = phases.indexOf(this.#phase)
-    const next = place < 0 ? undefined : phases[place + 1]
+    const order = evening(this.#settings.scenario)
+    const place = order.indexOf(this.#phase)
+    const next = place < 0 ? undefined : order[place + 1]
     if (this.#dryRun) this.#console.info(`Nothing was changed. To do it: ${this.#command()}`)
     else if (next) this.#console.info(`Next: task migrate:${next.name}`)
   }
@@ -260,7 +272,7 @@ export function report(error: unknown, console: Console): number {
 function help(known: Phase, console: Console, own: FlagKinds): number {
   console.info(`task migrate:${known.name}: ${known.summary}.`)
   console.info(`Changes: ${known.changes ?? 'nothing'}.`)
-  const flags = ['--dry-run', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
+  const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
 }

@@ -1,5 +1,6 @@
 import type { Settings } from '../settings.ts'
-import { OperatorError } from './errors.ts'
+
+export type Scenario = Settings['scenario']
 
 /** One phase of the evening: a script of the same name, and a task `migrate:NAME`. */
 export interface Phase {
@@ -9,17 +10,19 @@ export interface Phase {
   readonly changes: string | null
   /** Whether the run's journal tells of it, when a run is under way. */
   readonly journaled: boolean
-  /** The phase that must have been done before in the same run. */
-  readonly after?: string
-  /** A flag that stands in for it: what it left behind is had from elsewhere. */
+  /** Those whose evening it belongs to; absent: every one's. */
+  readonly scenarios?: readonly Scenario[]
+  /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
-  /** The phase that this one takes back, so that it may be done again. */
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
+  readonly alone?: true
+  /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
 }
 
-/** In the order of the evening. */
+/** In the order of the evening, of all scenarios: `evening` gives that of one. */
 export const phases: readonly Phase[] = [
   {
     name: 'plan',
@@ -36,35 +39,71 @@ export const phases: readonly Phase[] = [
     repeatable: true,
   },
   {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    // What was left the first time may be removed the second.
+    repeatable: true,
+  },
+  {
     name: 'drain',
     summary: 'quiet the cluster and empty the node',
     changes: 'the cluster',
     journaled: true,
-    after: 'backup',
+    scenarios: ['A', 'B'],
   },
   {
     name: 'shutdown',
     summary: 'final snapshot, power off, proof',
     changes: 'the old machine',
     journaled: true,
-    after: 'drain',
+    scenarios: ['A', 'B'],
   },
   {
     name: 'provision',
     summary: 'the new machine takes over the cluster',
     changes: 'the new machine',
     journaled: true,
-    after: 'shutdown',
+    scenarios: ['A', 'B'],
+  },
+  {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes: 'the homelab’s repository',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
   },
   {
     name: 'resume',
     summary: 'undo the drain, wait for convergence',
     changes: 'the cluster',
     journaled: true,
-    after: 'drain',
+    scenarios: ['A', 'B'],
     standsIn: 'from-backup',
     undoes: 'drain',
     // What conflicted the first time may be decided meanwhile.
+    repeatable: true,
+  },
+  {
+    name: 'repeer',
+    summary: 'the mesh, AWS and Liqo at the new address',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    repeatable: true,
+  },
+  {
+    name: 'join',
+    summary: 'more control planes, one after the other',
+    changes: 'the machines that join, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
@@ -80,6 +119,14 @@ const anyTime: readonly Phase[] = [
     repeatable: true,
   },
   {
+    name: 'leave',
+    summary: 'take one control plane out, in order, or after it has died',
+    changes: 'the machine that leaves, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
+    repeatable: true,
+  },
+  {
     name: 'backup-verify',
     summary: 'read a backup back, open its snapshot, say what a recovery would restore',
     changes: null,
@@ -92,37 +139,10 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
-  {
-    name: 'unpeer',
-    summary: 'take the Liqo peering down on both sides',
-    changes: 'both clusters of the peering',
-    journaled: true,
-    // What was left the first time may be removed the second.
-    repeatable: true,
-  },
-  {
-    name: 'repeer',
-    summary: 'the mesh and AWS at the new addresses, the Liqo peering as it was',
-    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
-    journaled: true,
-    repeatable: true,
-  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+  { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
-}
-
-/**
- * Before anything but a backup is made.
- * @throws OperatorError with exit code 2 for a scenario whose chain does not exist yet: half a scenario is worse than none
- */
-export function verifyScenario({ scenario }: Settings): void {
-  if (scenario === 'A') return
-  throw new OperatorError(`Scenario ${scenario} is not built yet.`, {
-    means: 'Its phases would leave the cluster half-way. Nothing was changed.',
-    next: 'A backup can be made all the same (task migrate:backup). What can be migrated is SCENARIO=A: new hardware, same address.',
-    exitCode: 2,
-  })
 }

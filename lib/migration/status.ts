@@ -1,6 +1,6 @@
 import { formatSeconds } from './clock.ts'
+import { evening, isOver, leftToDo } from './evening.ts'
 import type { Migration } from './migration.ts'
-import { phases } from './phases.ts'
 
 /** Shows where the run under way stands, what is not undone, and what to type next. */
 export function showStatus({ journal, settings, console, runFolder }: Migration): void {
@@ -14,7 +14,7 @@ export function showStatus({ journal, settings, console, runFolder }: Migration)
   console.table(
     'Phases',
     ['phase', 'state', 'when', 'duration'],
-    phases.map(({ name }) => phaseRow(name, journal)),
+    evening(settings.scenario).map(({ name }) => phaseRow(name, journal)),
   )
   const standing = journal.changes().filter(({ state, undo }) => undo !== null && state !== 'undone')
   if (standing.length > 0) console.info(`${standing.length} changes can be undone; the journal holds how.`)
@@ -22,8 +22,8 @@ export function showStatus({ journal, settings, console, runFolder }: Migration)
     console.info('The migration is complete and verified.')
     return
   }
-  const next = phases.find(({ name, changes }) => changes !== null && journal.phaseState(name) !== 'done')
-  console.info(`Next: task migrate:${next?.name ?? 'verify'}`)
+  const [next = isOver(settings.scenario, journal) ? 'verify' : 'backup'] = leftToDo(settings.scenario, journal)
+  console.info(`Next: task migrate:${next}`)
 }
 
 function phaseRow(name: string, journal: Migration['journal']): string[] {

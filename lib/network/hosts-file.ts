@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type Move, sameAddress } from './addresses.ts'
+import { type Move, moveOf, sameAddress } from './addresses.ts'
 
 /** A line of a hosts file: hosts(5). Comments and empty lines have no address. */
 interface HostsLine {
@@ -17,17 +17,18 @@ export interface MovedLine {
 }
 
 /**
- * Gives the lines of the old address the new one; all others stay as they are, byte for byte, and in their order. A line whose names the
+ * Gives the lines of an old address the new one; all others stay as they are, byte for byte, and in their order. A line whose names the
  * new address has already, and which has no comment, is left out. An address within a comment is not touched.
  * Source: https://man7.org/linux/man-pages/man5/hosts.5.html
  * @param text one character for each byte (latin1), so that whatever its encoding is comes out as it went in
  */
-export function movedHosts(text: string, move: Move): { text: string; lines: MovedLine[] } {
+export function movedHosts(text: string, moves: readonly Move[]): { text: string; lines: MovedLine[] } {
   const lines = linesOf(text)
-  const known = new Set(lines.filter((line) => isOf(line, move.to)).flatMap(({ names }) => names))
   const moved: MovedLine[] = []
   const edited = lines.map((line) => {
-    if (line.address === undefined || !isOf(line, move.from)) return line.text
+    const move = line.address === undefined ? undefined : moveOf(line.address, moves)
+    if (line.address === undefined || move === undefined) return line.text
+    const known = namesOf(lines, move.to)
     const redundant = !line.commented && line.names.length > 0 && line.names.every((name) => known.has(name))
     const after = redundant ? null : line.text.replace(line.address, () => move.to)
     moved.push({ before: line.text, after })
@@ -55,6 +56,7 @@ function linesOf(text: string): HostsLine[] {
   })
 }
 
-function isOf({ address }: HostsLine, wanted: string): boolean {
-  return address !== undefined && sameAddress(address, wanted)
+function namesOf(lines: readonly HostsLine[], wanted: string): Set<string> {
+  const own = lines.filter(({ address }) => address !== undefined && sameAddress(address, wanted))
+  return new Set(own.flatMap(({ names }) => names))
 }

@@ -4,7 +4,7 @@ import pMap from 'p-map'
 import { z } from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
-import { type Move, sameAddress } from './addresses.ts'
+import { type Move, moveOf } from './addresses.ts'
 import { namesInHosts } from './hosts-file.ts'
 
 const concurrency = 16
@@ -84,16 +84,19 @@ export async function resolveNames(names: readonly string[], resolver: Resolver)
  * Shows each name with its address before and after. One that leads to the old address still is warned of by name.
  * @returns the names that still do
  */
-export function showNames({ console }: Migration, before: Resolved, after: Resolved, { from, to }: Move): string[] {
+export function showNames({ console }: Migration, before: Resolved, after: Resolved, moves: readonly Move[]): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   const told = (addresses: readonly string[] = []) => (addresses.length === 0 ? '–' : addresses.join(', '))
   const rows = names.map((name) => [name, told(before[name]), told(after[name])])
   if (rows.length > 0) console.table('Names', ['NAME', 'BEFORE', 'AFTER'], rows)
-  const stale = names.filter((name) => after[name]?.some((address) => sameAddress(address, from)))
-  if (stale.length > 0) {
+  const stale = names.flatMap((name) => {
+    const move = after[name]?.map((address) => moveOf(address, moves)).find((each) => each !== undefined)
+    return move === undefined ? [] : [{ name, ...move }]
+  })
+  for (const { name, from, to } of stale) {
     console.warn(
-      `${from} is what this machine takes for ${stale.join(', ')} still. What its hosts file does not say, a DNS server elsewhere does: change it to ${to} there.`,
+      `${name} is ${from} for this machine still. What its hosts file does not say, a DNS server elsewhere does: change it to ${to} there.`,
     )
   }
-  return stale
+  return stale.map(({ name }) => name)
 }

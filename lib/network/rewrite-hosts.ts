@@ -11,12 +11,12 @@ import { z } from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { replaceFile } from '../migration/operator-files.ts'
-import type { Move } from './addresses.ts'
+import { describeMoves, type Move } from './addresses.ts'
 import { type MovedLine, movedHosts } from './hosts-file.ts'
 
-const undoKind = 'hosts-file'
+export const hostsUndoKind = 'hosts-file'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(hostsUndoKind),
   path: z.string(),
   /** the whole file as it was, for the operator */
   backup: z.string(),
@@ -30,25 +30,29 @@ export type Sudo = (command: readonly string[]) => Promise<void>
 export type HostsEffects = Pick<Migration, 'console' | 'prompt' | 'runFolder'> & { readonly sudo: Sudo }
 
 /**
- * Gives the lines of the old address in settings.hostsFile the new one. The whole file as it was lies in the run's folder before. Where this
+ * Gives the lines of an old address in settings.hostsFile the new one. The whole file as it was lies in the run's folder before. Where this
  * user may not write it, one sudo command is shown and asked for; without a terminal it is only shown.
  * @returns what is still to be typed by the operator; undefined when nothing is
  * @throws OperatorError when it cannot be read, or not be written after all
  */
-export async function rewriteHosts(migration: Migration, sudo: Sudo, move: Move): Promise<string | undefined> {
+export async function rewriteHosts(
+  migration: Migration,
+  sudo: Sudo,
+  moves: readonly Move[],
+): Promise<string | undefined> {
   const path = migration.settings.hostsFile
   const content = await readHosts(path)
-  const { text, lines } = movedHosts(content, move)
+  const { text, lines } = movedHosts(content, moves)
   if (lines.length === 0) {
-    migration.console.info(`No line of ${path} is of ${move.from}.`)
+    migration.console.info(`No line of ${path} is of an old address.`)
     return undefined
   }
   showLines(migration, path, lines)
-  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} the address ${move.to} (${digest(content)})`
+  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} their new address: ${describeMoves(moves)} (${digest(content)})`
   const prepared = join(migration.runFolder, `hosts.${digest(text)}`)
   const backup = join(migration.runFolder, `hosts.${digest(content)}.before`)
   if (!migration.dryRun) await writeFileAtomic(backup, latin1(content))
-  const undo = { kind: undoKind, path, backup, patch: patchOf(content, text) }
+  const undo = { kind: hostsUndoKind, path, backup, patch: patchOf(content, text) }
   if (await mayWrite(path)) {
     await migration.change(what, { undo, apply: () => replaceFile(path, latin1(text)) })
     return undefined
@@ -64,7 +68,7 @@ export async function rewriteHosts(migration: Migration, sudo: Sudo, move: Move)
 }
 
 /** Puts the lines back that were changed; what else was written into the file meanwhile stays. */
-export async function undoHosts(effects: HostsEffects, change: JournaledChange): Promise<Undone> {
+export async function undoHosts(effects: HostsEffects, change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, backup, patch } = undoSchema.parse(change.undo)
   const content = await readHosts(path).catch((error: unknown) => error as OperatorError)
   if (typeof content !== 'string') return `conflict: ${content.message}`

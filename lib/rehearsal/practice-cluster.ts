@@ -134,9 +134,13 @@ export class PracticeCluster {
     return KubernetesApi.fromFile(this.homelab.kubeconfig)
   }
 
-  /** Another machine on the same address: its own hardware, an empty disk, not powered on yet. */
-  addMachine(name: string): PracticeMachine {
-    const hardware = typePlate(name, this.machines.length, this.address, this.#options.bootDelayMs ?? 1000)
+  /**
+   * Another machine: its own hardware, an empty disk, not powered on yet.
+   * @param host its number in the network; without one it has the old machine's address
+   */
+  addMachine(name: string, host = nodeHost): PracticeMachine {
+    const address = this.#network.address(host)
+    const hardware = typePlate(name, this.machines.length, address, this.#options.bootDelayMs ?? 1000)
     const machine = new PracticeMachine(hardware, {
       folder: this.folder,
       neighbours: join(this.folder, 'discovery'),

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { outages, watchAvailability } from '../kubernetes/availability.ts'
 import { stillAway } from '../kubernetes/evacuation/ledger.ts'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
 import { OperatorError } from '../migration/errors.ts'
 import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
-import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
@@ -127,13 +127,19 @@ async function migrate(
   return { exitCode, replacement: await swap }
 }
 
-function taskOf(cluster: PracticeCluster, args: string[], { flags, signal }: RehearsalOptions): Promise<number> {
+/** Types a task as the operator of the practice cluster. @returns its exit code */
+export function taskOf(
+  cluster: PracticeCluster,
+  args: string[],
+  { flags, signal }: Pick<RehearsalOptions, 'flags' | 'signal'>,
+): Promise<number> {
   const dashes = flags.length > 0 ? ['--', ...flags] : []
   const run = { task: cluster.binaries.task, environment: cluster.environment, output: 'inherit', signal } as const
   return runTask([...args, ...dashes], run)
 }
 
-async function truthOf(cluster: PracticeCluster): Promise<Truth> {
+/** Every object of the practice cluster, written down. */
+export async function truthOf(cluster: PracticeCluster): Promise<Truth> {
   const api = await cluster.api()
   try {
     return await readTruth(api)
@@ -154,7 +160,8 @@ export function phaseResults(journalPath: string): PhaseResult[] {
   return [...results.values()]
 }
 
-function journalOf(cluster: PracticeCluster): string {
+/** The journal of the run that is rehearsed. */
+export function journalOf(cluster: PracticeCluster): string {
   return join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
 }
 
@@ -184,7 +191,12 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }: RehearsalOptions): Error {
+/** What a rehearsed run that failed comes to. */
+export function runFailed(
+  exitCode: number,
+  cluster: PracticeCluster,
+  { keep, signal }: Pick<RehearsalOptions, 'keep' | 'signal'>,
+): Error {
   if (signal.aborted) return signal.reason
   const logs = cluster.machines.map((machine) => machine.logPath).join(', ')
   return new OperatorError(`The rehearsed run ended with exit code ${exitCode}.`, {
@@ -209,7 +221,8 @@ export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
   showDowntime(downtime, console)
 }
 
-function showProofs(proofs: readonly Proof[], console: Console): void {
+/** The proofs, and what speaks against those that do not hold. */
+export function showProofs(proofs: readonly Proof[], console: Console): void {
   const rows = proofs.map(({ claim, holds, evidence }) => [holds ? 'proven' : 'NOT PROVEN', claim, evidence])
   console.table('Proofs', ['', 'claim', 'rests on'], rows)
   for (const { claim, against } of proofs) {

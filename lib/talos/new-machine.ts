@@ -5,6 +5,7 @@ import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } f
 import { installDisk } from './install-disk.ts'
 import type { MachineConfig } from './machine-config.ts'
 import { lookAtMachine, type MachineSeen } from './maintenance.ts'
+import { networkCards, verifyMac, verifyNetworkCards } from './network-cards.ts'
 import { oldMachine } from './old-machine.ts'
 import type { Talosctl } from './talosctl.ts'
 import { TalosctlError } from './talosctl-error.ts'
@@ -33,7 +34,7 @@ export function oldMachineStaysOff(
 }
 
 /**
- * Waits for the new machine in maintenance mode, checks its disk against the config, and remembers it (fact `new-machine`) so that
+ * Waits for the new machine in maintenance mode, checks its disk and network cards against the config, and remembers it (fact `new-machine`) so that
  * a run that was killed after applying the config knows it again.
  * @throws OperatorError at once when waiting cannot help: the old machine runs again, or another configured one has the address
  */
@@ -53,7 +54,9 @@ export function newMachineThere(
       const seen = await lookAtMachine(talosctl, address)
       const found = judge(migration, address, seen)
       if (found.met && seen.state === 'maintenance') {
+        verifyMac(address, found.value, migration.settings.newMachineMac)
         const disk = installDisk(config, seen.disks)
+        verifyNetworkCards(config, await networkCards(talosctl, { address, insecure: true }))
         migration.remember('new-machine', found.value)
         migration.console.info(`The new machine is ${describeMachine(found.value)}; Talos goes to ${disk.dev_path}.`)
       }
@@ -100,6 +103,7 @@ function notInMaintenance(address: Address, saw: string): OperatorError {
 /**
  * Gives the new machine its config. A machine that has it already is left alone, and so is a silent one, which is
  * restarting: whether it took effect is seen by machineRuns.
+ * @param kind of the undo data
  * @throws OperatorError when another machine has come to the address meanwhile
  */
 export async function applyConfig(
@@ -108,6 +112,7 @@ export async function applyConfig(
   address: Address,
   machine: MachineIdentity | undefined,
   config: MachineConfig,
+  kind = 'machine-config',
 ): Promise<MachineIdentity | undefined> {
   const what = `Apply ${config.origin} to the machine at ${address}`
   if (!machine) {
@@ -115,7 +120,7 @@ export async function applyConfig(
     await migration.change(what, { apply: () => Promise.reject(new Error('there is no machine to apply a config to')) })
     return undefined
   }
-  const undo = { kind: 'machine-config', address, uuid: machine.uuid, macs: machine.macs }
+  const undo = { kind, address, uuid: machine.uuid, macs: machine.macs }
   await migration.change(`${what} (${describeMachine(machine)})`, {
     undo,
     apply: async () => {

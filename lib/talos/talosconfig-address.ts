@@ -23,9 +23,9 @@ type Contexts = NonNullable<z.output<typeof talosconfig>['contexts']>
 /** What talosctl calls a context's lists, and the sub-command of `talosctl config` that sets each. */
 const setBy = { endpoints: 'endpoint', nodes: 'node' } as const
 
-const undoKind = 'talosconfig'
+export const talosconfigUndoKind = 'talosconfig'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(talosconfigUndoKind),
   path: z.string(),
   context: z.string(),
   lists: z.array(
@@ -35,19 +35,20 @@ const undoSchema = z.object({
 type Lists = z.output<typeof undoSchema>['lists']
 
 /**
- * Points every context that holds the old address at the new one, in each of the talosconfigs; a file that several of them lead to is
+ * Points every context that holds an old address at the new one, in each of the talosconfigs; a file that several of them lead to is
  * edited once. An entry of a list is replaced when it is that address (a port stays); where the new one is there already, the old one is left out.
  * Through talosctl, on a copy in memory, so that a kill never leaves half a file with the operator's only keys.
  * Source: `talosctl config endpoint --help`, `talosctl config node --help`; neither keeps comments.
+ * @param talosctl asked for only when there is something to change
  * @param paths those that are not there are passed over
  * @returns how many contexts were changed, or would be
  * @throws OperatorError when one is no talosconfig, before any is changed
  */
 export async function pointTalosconfigs(
   migration: Migration,
-  talosctl: Talosctl,
+  talosctl: (talosconfig: string) => Promise<Talosctl>,
   paths: readonly string[],
-  move: Move,
+  moves: readonly Move[],
 ): Promise<number> {
   const files = await Promise.all(
     (await distinctFiles(paths)).map(async (path) => ({ path, ...(await readFileAt(path)) })),
@@ -55,15 +56,15 @@ export async function pointTalosconfigs(
   let changed = 0
   for (const { path, text, contexts } of files) {
     const moved = Object.entries(contexts).flatMap(([context, own]) => {
-      const lists = movedLists(own, move)
+      const lists = movedLists(own, moves)
       return lists.length === 0 ? [] : [{ context, lists }]
     })
-    if (moved.length === 0) migration.console.info(`No context in ${path} holds ${move.from}.`)
+    if (moved.length === 0) migration.console.info(`No context in ${path} holds an old address.`)
     else if (/^\s*#/m.test(text)) migration.console.warn(`The comments in ${path} are lost: talosctl writes it anew.`)
     for (const { context, lists } of moved) {
       await migration.change(`Point the context ${context} of ${path} at ${told(lists)}`, {
-        undo: { kind: undoKind, path, context, lists },
-        apply: () => setLists(talosctl, migration.settings, path, context, lists, 'after'),
+        undo: { kind: talosconfigUndoKind, path, context, lists },
+        apply: async () => setLists(await talosctl(path), migration.settings, path, context, lists, 'after'),
       })
     }
     changed += moved.length
@@ -75,7 +76,7 @@ export async function pointTalosconfigs(
 export async function undoTalosconfig(
   talosctl: Talosctl,
   settings: Pick<Settings, 'memoryDir'>,
-  change: JournaledChange,
+  change: Pick<JournaledChange, 'undo'>,
 ): Promise<Undone> {
   const { path, context, lists } = undoSchema.parse(change.undo)
   const file = await readFileAt(path).catch((error: unknown) => messageOf(error))
@@ -105,11 +106,11 @@ async function readFileAt(path: string): Promise<{ text: string; contexts: Conte
   }
 }
 
-function movedLists(own: Contexts[string], move: Move): Lists {
+function movedLists(own: Contexts[string], moves: readonly Move[]): Lists {
   return (['endpoints', 'nodes'] as const).flatMap((list) => {
     const before = own[list]
-    if (before.every((entry) => movedHost(entry, move) === undefined)) return []
-    return [{ list, before, after: [...new Set(before.map((entry) => movedHost(entry, move) ?? entry))] }]
+    if (before.every((entry) => movedHost(entry, moves) === undefined)) return []
+    return [{ list, before, after: [...new Set(before.map((entry) => movedHost(entry, moves) ?? entry))] }]
   })
 }
 

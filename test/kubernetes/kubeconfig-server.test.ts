@@ -7,7 +7,7 @@ import { parseAddress } from '../../lib/network/addresses.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { testMigration } from './test-migration.ts'
 
-const move = { from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }
+const moves = [{ from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }]
 
 const wicked = `# of 192.168.1.54, by hand
 apiVersion: v1
@@ -48,10 +48,10 @@ const expected = wicked
 test('only the servers of cluster entries change, and every other byte stays', async (t) => {
   const path = kubeconfigWith(wicked, 0o640)
   const { migration, journal } = testMigration()
-  t.is(await pointKubeconfigs(migration, [path], move), 2)
+  t.is(await pointKubeconfigs(migration, [path], moves), 2)
   t.is(readFileSync(path, 'utf8'), expected)
   t.is(statSync(path).mode & 0o777, 0o640)
-  t.is(await pointKubeconfigs(migration, [path], move), 0)
+  t.is(await pointKubeconfigs(migration, [path], moves), 0)
   t.is(journal.changes().length, 1)
 })
 
@@ -64,7 +64,7 @@ test('the undo of a kubeconfig is the identity', async (t) => {
   ]) {
     const path = kubeconfigWith(text)
     const { migration, journal } = testMigration()
-    await pointKubeconfigs(migration, [path], move)
+    await pointKubeconfigs(migration, [path], moves)
     t.false(readFileSync(path, 'utf8').includes('"https://192.168.1.54:6443"'))
     const [change] = journal.changes({ kind: 'kubeconfig-server' })
     if (!change) return t.fail()
@@ -77,7 +77,7 @@ test('the undo of a kubeconfig is the identity', async (t) => {
 test('a server that somebody has set meanwhile is not undone; what was added beside it stays', async (t) => {
   const path = kubeconfigWith(wicked)
   const { migration, journal } = testMigration()
-  await pointKubeconfigs(migration, [path], move)
+  await pointKubeconfigs(migration, [path], moves)
   const [change] = journal.changes()
   if (!change) return t.fail()
   writeFileSync(path, expected.replace('"https://192.168.1.60:6443"', 'https://10.0.0.1:6443'))
@@ -90,13 +90,13 @@ test('a server that somebody has set meanwhile is not undone; what was added bes
 test('killed before or after the file was written, the same again comes out the same', async (t) => {
   const path = kubeconfigWith(wicked)
   const first = testMigration()
-  await pointKubeconfigs(first.migration, [path], move)
+  await pointKubeconfigs(first.migration, [path], moves)
   const [change] = first.journal.changes()
   if (!change) return t.fail()
   const { journal } = testMigration()
   journal.beginChange(change)
   writeFileSync(path, wicked)
-  await pointKubeconfigs(testMigration({}, { journal }).migration, [path], move)
+  await pointKubeconfigs(testMigration({}, { journal }).migration, [path], moves)
   t.is(readFileSync(path, 'utf8'), expected)
   t.is(journal.changes().length, 1)
 })
@@ -106,14 +106,14 @@ test('a link is followed and its file edited once; one that is not there is pass
   const link = join(temporaryFolder('home'), 'config')
   symlinkSync(path, link)
   const { migration } = testMigration()
-  t.is(await pointKubeconfigs(migration, [path, link, '/nowhere/config'], move), 2)
+  t.is(await pointKubeconfigs(migration, [path, link, '/nowhere/config'], moves), 2)
   t.is(readFileSync(link, 'utf8'), expected)
 })
 
 test('a dry run says which servers, and changes nothing', async (t) => {
   const path = kubeconfigWith(wicked)
   const { migration, lines } = testMigration({}, { dryRun: true })
-  await pointKubeconfigs(migration, [path], move)
+  await pointKubeconfigs(migration, [path], moves)
   t.is(readFileSync(path, 'utf8'), wicked)
   t.deepEqual(lines, [
     `change Set the server of catalyst (https://192.168.1.60:6443), path (https://192.168.1.60:6443/api?x=192.168.1.54) in ${path} would be made`,
@@ -126,12 +126,12 @@ test('a server behind an anchor, or written with escapes, or of IPv6, is found t
 - {name: b, cluster: {server: *s}}
 `
   const path = kubeconfigWith(text)
-  t.is(await pointKubeconfigs(testMigration().migration, [path], move), 1)
+  t.is(await pointKubeconfigs(testMigration().migration, [path], moves), 1)
   t.is(readFileSync(path, 'utf8'), text.replace('"https:\\/\\/192.168.1.54:6443"', '"https://192.168.1.60:6443"'))
 
   const six = kubeconfigWith('clusters: [{name: a, cluster: {server: "https://[FD00:0::54]:6443/"}}]')
   const from = parseAddress('fd00::54', 'test')
-  await pointKubeconfigs(testMigration().migration, [six], { from, to: parseAddress('fd00::60', 'test') })
+  await pointKubeconfigs(testMigration().migration, [six], [{ from, to: parseAddress('fd00::60', 'test') }])
   t.is(readFileSync(six, 'utf8'), 'clusters: [{name: a, cluster: {server: "https://[fd00::60]:6443/"}}]')
 })
 
@@ -143,7 +143,7 @@ test('one that cannot be read stops it before any is changed, and nothing of it 
   ]
   for (const [content, message] of broken) {
     const error = await t.throwsAsync(
-      pointKubeconfigs(testMigration().migration, [good, kubeconfigWith(content)], move),
+      pointKubeconfigs(testMigration().migration, [good, kubeconfigWith(content)], moves),
       {
         instanceOf: OperatorError,
         message,
@@ -153,6 +153,6 @@ test('one that cannot be read stops it before any is changed, and nothing of it 
     t.regex(error?.next ?? '', /OPERATOR_KUBECONFIG/)
   }
   const folder = temporaryFolder('kubeconfig')
-  await t.throwsAsync(pointKubeconfigs(testMigration().migration, [good, folder], move), { message: /EISDIR/ })
+  await t.throwsAsync(pointKubeconfigs(testMigration().migration, [good, folder], moves), { message: /EISDIR/ })
   t.is(readFileSync(good, 'utf8'), wicked)
 })

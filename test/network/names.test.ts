@@ -16,7 +16,7 @@ import {
 import { testMigration } from '../kubernetes/test-migration.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
-const move = { from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }
+const moves = [{ from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }]
 const resolverOf =
   (known: Record<string, string[]>): Resolver =>
   async (name) => {
@@ -37,7 +37,7 @@ test('each name is shown with its address before and after; one that leads to th
   const old = ['192.168.1.54']
   const before = await resolveNames(names, resolverOf({ talos00: old, 'grafana.talos00': old }))
   const after = await resolveNames(names, resolverOf({ talos00: ['192.168.1.60'], 'grafana.talos00': old }))
-  t.deepEqual(showNames(migration, before, after, move), ['grafana.talos00'])
+  t.deepEqual(showNames(migration, before, after, moves), ['grafana.talos00'])
   t.true(
     lines.includes(
       'table Names ["NAME","BEFORE","AFTER"] [["argocd.talos00","–","–"],["grafana.talos00","192.168.1.54","192.168.1.54"],["talos00","192.168.1.54","192.168.1.60"]]',
@@ -46,12 +46,12 @@ test('each name is shown with its address before and after; one that leads to th
   )
   const warnings = lines.filter((line) => line.startsWith('warn'))
   t.is(warnings.length, 1)
-  t.regex(warnings[0] ?? '', /takes for grafana\.talos00 still.* change it to 192\.168\.1\.60 there/)
+  t.regex(warnings[0] ?? '', /^warn grafana\.talos00 is 192\.168\.1\.54 .* still.* change it to 192\.168\.1\.60 there/)
 })
 
 test('names that all lead to the new address are no reason for a warning', (t) => {
   const { migration, lines } = testMigration()
-  t.deepEqual(showNames(migration, { talos00: [] }, { talos00: ['192.168.1.60', '192.168.1.154'] }, move), [])
+  t.deepEqual(showNames(migration, { talos00: [] }, { talos00: ['192.168.1.60', '192.168.1.154'] }, moves), [])
   t.false(lines.some((line) => line.startsWith('warn')))
 })
 

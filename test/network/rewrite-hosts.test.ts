@@ -5,13 +5,13 @@ import test, { type ExecutionContext } from 'ava'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import { parseAddress } from '../../lib/network/addresses.ts'
 import { movedHosts } from '../../lib/network/hosts-file.ts'
-import { rewriteHosts, type Sudo, undoHosts } from '../../lib/network/rewrite-hosts.ts'
+import { rewriteHosts, type Sudo, systemSudo, undoHosts } from '../../lib/network/rewrite-hosts.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
 import { seeded } from '../seeded.ts'
 import { smallDisk } from '../small-disk.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
-const move = { from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }
+const moves = [{ from: parseAddress('192.168.1.54', 'test'), to: parseAddress('192.168.1.60', 'test') }]
 const never: Sudo = async () => {
   throw new Error('nobody may become root here')
 }
@@ -49,27 +49,30 @@ const contentOf = (path: string) => readFileSync(path, 'latin1')
 test('the lines of the old address get the new one, and every other byte stays', async (t) => {
   const path = hostsWith(wicked)
   const { migration, journal, lines } = migrationWith(path)
-  t.is(await rewriteHosts(migration, never, move), undefined)
+  t.is(await rewriteHosts(migration, never, moves), undefined)
   t.is(contentOf(path), expected)
   t.is(statSync(path).mode & 0o777, 0o644)
   t.true(lines.some((line) => line.startsWith(`table ${path}`)))
   const backup = String(journal.changes()[0]?.undo?.backup)
   t.is(contentOf(backup), wicked, 'the whole file as it was lies beside the journal')
 
-  await rewriteHosts(migration, never, move)
+  await rewriteHosts(migration, never, moves)
   t.is(journal.changes().length, 1)
-  t.true(lines.includes(`info No line of ${path} is of 192.168.1.54.`))
+  t.true(lines.includes(`info No line of ${path} is of an old address.`))
 })
 
 test('a line whose names the new address has already is left out, unless it has a comment', (t) => {
   const text = '192.168.1.60 talos00 new\n192.168.1.54 talos00\n192.168.1.54 talos00 # why\n192.168.1.54 talos00 more\n'
-  t.is(movedHosts(text, move).text, '192.168.1.60 talos00 new\n192.168.1.60 talos00 # why\n192.168.1.60 talos00 more\n')
+  t.is(
+    movedHosts(text, moves).text,
+    '192.168.1.60 talos00 new\n192.168.1.60 talos00 # why\n192.168.1.60 talos00 more\n',
+  )
 })
 
 test('IPv6 is known by its address, however it is written; a BOM stays', (t) => {
   const six = { from: parseAddress('fd00::54', 'test'), to: parseAddress('fd00::60', 'test') }
-  t.is(movedHosts('FD00:0::54 talos00\nfd00::540 other\n', six).text, 'fd00::60 talos00\nfd00::540 other\n')
-  t.is(movedHosts('\xef\xbb\xbf192.168.1.54 talos00', move).text, '\xef\xbb\xbf192.168.1.60 talos00')
+  t.is(movedHosts('FD00:0::54 talos00\nfd00::540 other\n', [six]).text, 'fd00::60 talos00\nfd00::540 other\n')
+  t.is(movedHosts('\xef\xbb\xbf192.168.1.54 talos00', moves).text, '\xef\xbb\xbf192.168.1.60 talos00')
 })
 
 test('of random hosts files exactly the old lines change, and the undo is the identity', async (t) => {
@@ -82,7 +85,7 @@ test('of random hosts files exactly the old lines change, and the undo is the id
     const before = Array.from({ length: Math.floor(random() * 14) }, line).join('') + pick(['', '192.168.1.54 end'])
     const path = hostsWith(before)
     const { migration, journal } = migrationWith(path)
-    await rewriteHosts(migration, never, move)
+    await rewriteHosts(migration, never, moves)
     t.notRegex(contentOf(path), /^\s*192\.168\.1\.54\s/m)
     const others = (text: string) => text.split('\n').filter((each) => !/^\s*192\.168\.1\.(54|60)\s/.test(each))
     t.deepEqual(others(contentOf(path)).filter(Boolean), others(before).filter(Boolean))
@@ -96,7 +99,7 @@ test('of random hosts files exactly the old lines change, and the undo is the id
 test('the undo leaves what was written beside it meanwhile, and what was changed meanwhile alone', async (t) => {
   const path = hostsWith(wicked)
   const { migration, journal } = migrationWith(path)
-  await rewriteHosts(migration, never, move)
+  await rewriteHosts(migration, never, moves)
   const [change] = journal.changes({ kind: 'hosts-file' })
   if (!change) return t.fail()
   const effects = { ...effectsOf(migration), sudo: never }
@@ -112,13 +115,13 @@ test('the undo leaves what was written beside it meanwhile, and what was changed
 test('killed before or after the file was written, the same again comes out the same', async (t) => {
   const path = hostsWith(wicked)
   const first = migrationWith(path)
-  await rewriteHosts(first.migration, never, move)
+  await rewriteHosts(first.migration, never, moves)
   const [change] = first.journal.changes()
   if (!change) return t.fail()
   const { journal } = testMigration()
   journal.beginChange(change)
   writeFileSync(path, wicked, 'latin1')
-  await rewriteHosts(migrationWith(path, { journal }).migration, never, move)
+  await rewriteHosts(migrationWith(path, { journal }).migration, never, moves)
   t.is(contentOf(path), expected)
   t.is(journal.changes().length, 1)
   t.is(await undoHosts({ ...effectsOf(first.migration), sudo: never }, change), 'undone')
@@ -131,7 +134,7 @@ test('a file that is a mount point of its own is written in place', async (t) =>
   writeFileSync(other, wicked, 'latin1')
   execFileSync('mount', ['--bind', other, path])
   t.teardown(() => void execFileSync('umount', ['--lazy', path]))
-  await rewriteHosts(migrationWith(path).migration, never, move)
+  await rewriteHosts(migrationWith(path).migration, never, moves)
   t.is(contentOf(path), expected)
   t.is(contentOf(other), expected)
 })
@@ -159,7 +162,7 @@ function protectedHosts(t: ExecutionContext) {
 test('without leave to write, one sudo command is shown and asked for, and then run', async (t) => {
   const { path, asked, typed, sudo, answering } = protectedHosts(t)
   const { migration, journal, lines } = migrationWith(path, { confirm: answering(true) })
-  t.is(await rewriteHosts(migration, sudo, move), undefined)
+  t.is(await rewriteHosts(migration, sudo, moves), undefined)
   t.is(contentOf(path), expected)
   t.is(typed.length, 1)
   const command = `sudo ${typed[0]?.join(' ')}`
@@ -179,7 +182,7 @@ test('declined, or without a terminal, nothing is run, and what is still to do i
   for (const answer of [false, undefined]) {
     const { path, typed, sudo, answering } = protectedHosts(t)
     const { migration, journal, lines } = migrationWith(path, { confirm: answering(answer) })
-    const todo = await rewriteHosts(migration, sudo, move)
+    const todo = await rewriteHosts(migration, sudo, moves)
     t.is(contentOf(path), wicked)
     t.deepEqual([typed, journal.changes()], [[], []])
     t.true(lines.includes(`warn Still to do, by you: ${todo}`), lines.join('\n'))
@@ -195,27 +198,48 @@ test('a sudo that fails, or that does something else, is not taken for done', as
   const failing: Sudo = async () => {
     throw new Error('sudo ended with 1')
   }
-  const refused = await t.throwsAsync(rewriteHosts(migration, failing, move), {
+  const refused = await t.throwsAsync(rewriteHosts(migration, failing, moves), {
     instanceOf: OperatorError,
     message: /was not written: sudo ended with 1/,
   })
   t.regex(refused?.next ?? '', /^Type it yourself: sudo cp/)
   await t.throwsAsync(
-    rewriteHosts(migration, async () => undefined, move),
+    rewriteHosts(migration, async () => undefined, moves),
     { message: /it does not say what it was to say/ },
   )
+})
+
+test.serial('the sudo of this machine gets the command as it was shown, and its failure is heard', async (t) => {
+  const folder = temporaryFolder('sudo')
+  const path = process.env.PATH
+  t.teardown(() => {
+    process.env.PATH = path
+  })
+  process.env.PATH = `${folder}:${path}`
+  writeFileSync(join(folder, 'sudo'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })
+  const from = hostsWith('a b')
+  const to = hostsWith('')
+  await systemSudo(['cp', '--', from, to])
+  t.is(contentOf(to), 'a b')
+  await t.throwsAsync(systemSudo(['false']), { message: 'sudo ended with 1' })
+  process.env.PATH = '/nowhere'
+  await t.throwsAsync(systemSudo(['true']), { message: /ENOENT/ })
 })
 
 test('a dry run shows the lines and the command, and changes nothing', async (t) => {
   const path = hostsWith(wicked)
   const { migration, lines } = migrationWith(path, { dryRun: true })
-  await rewriteHosts(migration, never, move)
+  await rewriteHosts(migration, never, moves)
   t.is(contentOf(path), wicked)
-  t.true(lines.some((line) => /^change Give 3 lines of .* the address 192\.168\.1\.60 .*would be made$/.test(line)))
+  t.true(
+    lines.some((line) =>
+      /^change Give 3 lines of .* their new address: 192\.168\.1\.54 → 192\.168\.1\.60 .*would be made$/.test(line),
+    ),
+  )
 
   const guarded = protectedHosts(t)
   const dry = migrationWith(guarded.path, { dryRun: true })
-  await rewriteHosts(dry.migration, guarded.sudo, move)
+  await rewriteHosts(dry.migration, guarded.sudo, moves)
   t.deepEqual(guarded.asked, [])
   t.true(
     dry.lines.some((line) => /^change .*: sudo cp -- .* would be made$/.test(line)),
@@ -225,9 +249,9 @@ test('a dry run shows the lines and the command, and changes nothing', async (t)
 
 test('no hosts file is nothing to do; one that cannot be read is refused', async (t) => {
   const none = migrationWith('/nowhere/hosts')
-  t.is(await rewriteHosts(none.migration, never, move), undefined)
+  t.is(await rewriteHosts(none.migration, never, moves), undefined)
   const folder = temporaryFolder('hosts')
-  await t.throwsAsync(rewriteHosts(migrationWith(folder).migration, never, move), {
+  await t.throwsAsync(rewriteHosts(migrationWith(folder).migration, never, moves), {
     instanceOf: OperatorError,
     message: /cannot be read: EISDIR/,
   })

@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../../kubernetes/api.ts'
 export interface Found {
   readonly start: number
   readonly end: number
-  readonly replacement: string
+  readonly becomes: string
 }
 
 /** Finds an address in a text, in order and without overlap. */
@@ -38,10 +38,10 @@ export function fieldsHolding(resource: string, object: KubernetesObject, find: 
   const note = (pointer: (string | number)[], text: string, encoded: boolean, isKey: boolean) => {
     const found = find(text)
     if (found.length === 0) return
-    const edits = found.map(({ start, end, replacement }) => ({
+    const edits = found.map(({ start, end, becomes }) => ({
       at: start,
       before: text.slice(start, end),
-      after: replacement,
+      after: becomes,
     }))
     fields.push({ pointer, encoded, edits, locked: whyLocked(object, pointer, isKey) ?? whyRange(text, found) ?? null })
   }

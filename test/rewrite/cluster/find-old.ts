@@ -8,5 +8,5 @@ export const findOld: Find = (text) =>
   [...text.matchAll(/(?<![\d.])192\.168\.1\.54(?!\d|\.\d)/g)].map(({ index }) => ({
     start: index,
     end: index + old.length,
-    replacement: young,
+    becomes: young,
   }))

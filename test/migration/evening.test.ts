@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import anyTest from 'ava'
+import { runChain } from '../../lib/migration/chain.ts'
+import { systemClock } from '../../lib/migration/clock.ts'
+import { comesAfter, evening, isOver, leftToDo } from '../../lib/migration/evening.ts'
+import { Journal } from '../../lib/migration/journal.ts'
+import { type Phase, phaseNamed, type Scenario } from '../../lib/migration/phases.ts'
+import { environmentIn, listeningConsole, newFolder, runIn } from './run-in-folder.ts'
+
+// One after the other: every phase listens for the signals of this process.
+const test = anyTest.serial
+const nothing = async () => {}
+
+function journalWith(...done: string[]): Journal {
+  const journal = Journal.inMemory(null, () => new Date())
+  for (const phase of done) {
+    journal.append({ type: 'phase', phase, state: 'begin' })
+    journal.append({ type: 'phase', phase, state: 'done' })
+  }
+  return journal
+}
+
+const before = (name: string, scenario: Scenario) => comesAfter(phaseNamed(name) as Phase, scenario)
+
+test('each phase comes after the one before it that changes something, and resume after drain, whatever lies between', (t) => {
+  t.is(before('backup', 'A'), undefined)
+  t.is(before('drain', 'A'), 'backup')
+  t.is(before('shutdown', 'A'), 'drain')
+  t.is(before('provision', 'A'), 'shutdown')
+  t.is(before('resume', 'A'), 'drain')
+  t.is(before('resume', 'B'), 'drain')
+  t.is(before('evacuate', 'A'), undefined)
+})
+
+test('a scenario has its own phases only', (t) => {
+  const names = (scenario: Scenario) => evening(scenario).map(({ name }) => name)
+  t.deepEqual(names('A'), ['plan', 'preflight', 'backup', 'drain', 'shutdown', 'provision', 'resume', 'verify'])
+  t.false(names('C').includes('drain'))
+})
+
+test('what is left to do is what follows a phase that stands', (t) => {
+  t.deepEqual(leftToDo('A', journalWith()), [])
+  t.deepEqual(leftToDo('A', journalWith('backup')), ['drain'])
+  t.deepEqual(leftToDo('A', journalWith('backup', 'drain')), ['shutdown', 'resume'])
+  t.deepEqual(leftToDo('A', journalWith('backup', 'drain', 'shutdown', 'provision')), ['resume'])
+})
+
+test('the evening is over when it is migrated, or called off; not after a backup alone', (t) => {
+  t.true(isOver('A', journalWith('backup', 'drain', 'shutdown', 'provision', 'resume')))
+  t.true(isOver('A', journalWith('backup', 'drain', 'resume')), 'called off')
+  t.true(isOver('A', journalWith('provision', 'resume')), 'on another computer, with a snapshot')
+  t.false(isOver('A', journalWith('backup')))
+  t.false(isOver('A', journalWith('backup', 'drain', 'resume', 'drain')), 'drained once more')
+  t.false(isOver('A', journalWith('backup', 'drain', 'shutdown', 'provision')))
+  t.false(isOver('A', journalWith('backup', 'drain', 'shutdown', 'resume')), 'the new machine is still to come')
+})
+
+test('a phase that belongs to another scenario is refused, and a scenario B without its address', async (t) => {
+  const other = await runIn(newFolder(), 'drain', async () => t.fail(), ['--dry-run'], { SCENARIO: 'C' })
+  t.is(other.code, 2)
+  const { code, lines } = await runIn(newFolder(), 'drain', async () => t.fail(), [], { SCENARIO: 'B' })
+  t.is(code, 2)
+  t.regex(lines.join('\n'), /NEW_TALOS_NODE is not set/)
+})
+
+test("a chain runs the scenario's phases of those that it has, and tells what is to do before one of them only", async (t) => {
+  const folder = newFolder()
+  const called: string[] = []
+  const link = (name: string) => ({ name, flags: {}, body: async () => void called.push(name) })
+  const told = (name: string) => ({ pauseBefore: name, tell: () => void called.push(`tell ${name}`) })
+  const console = listeningConsole()
+  const exit = (code: number): never => {
+    throw new Error(`exit ${code}`)
+  }
+  const prompt = { secret: async () => undefined, confirm: async () => undefined }
+  const surroundings = { args: [], environment: environmentIn(folder), clock: systemClock, exit, console, prompt }
+  const links = ['preflight', 'backup', 'drain', 'shutdown', 'provision', 'rewrite-ip', 'resume', 'verify'].map(link)
+  t.is(await runChain('run', [...links.slice(0, 4), told('provision'), ...links.slice(4)], surroundings), 0)
+  t.deepEqual(called, ['preflight', 'backup', 'drain', 'shutdown', 'tell provision', 'provision', 'resume', 'verify'])
+  t.regex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
+  t.is((await runIn(folder, 'status', nothing)).code, 0)
+})
