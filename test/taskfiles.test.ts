@@ -55,6 +55,7 @@ test('every target that the runbook names is there, with a description', async (
     'verify',
     'run',
     'restore',
+    'rollback',
     'status',
     'rehearse',
   ]) {

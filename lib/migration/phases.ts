@@ -18,6 +18,8 @@ export interface Phase {
   readonly repeatable?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
+  /** It takes the run as it is, completed or not, and begins none: where there is no run there is nothing to do. */
+  readonly begins?: false
 }
 
 /** In the order of the evening, of all scenarios: `evening` gives that of one. */
@@ -93,9 +95,23 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
+  {
+    name: 'rollback',
+    summary: 'back to the old machine, undoing what the journal holds',
+    changes: 'everything that was done',
+    journaled: true,
+    repeatable: true,
+    begins: false,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
 }
+
+/** What a rollback takes back: all that comes after the backup, which stays as it is, and the rollback's own. */
+export const rolledBack: readonly string[] = [
+  ...phases.filter(({ name, changes }) => name === 'verify' || (changes !== null && name !== 'backup')),
+  ...anyTime.filter(({ name }) => name === 'evacuate' || name === 'rollback'),
+].map(({ name }) => name)

@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'ava'
+import { undoTable } from '../../lib/recovery/rollback/undo-table.ts'
+import { projectFolder } from '../../lib/settings.ts'
+
+const sources = ['lib', 'scripts'].flatMap((folder) =>
+  readdirSync(join(projectFolder, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('rehearsal/'))
+    .map((file) => readFileSync(join(projectFolder, folder, file), 'utf8')),
+)
+
+/** `const scaleUndoKind = 'scale'` */
+const constants = new Map(
+  sources.flatMap((text) => [...text.matchAll(/const (\w*Kind) = '([\w-]+)'/g)].map(([, name, kind]) => [name, kind])),
+)
+
+/** What stands behind `kind:` wherever undo data is made. */
+const written = sources.flatMap((text) =>
+  [...text.matchAll(/\bundo\b(?:: | = )\{\s*kind: ('[\w-]+'|\w+)/g)].map(([, kind = '']) =>
+    kind.startsWith("'") ? kind.slice(1, -1) : (constants.get(kind) ?? `${kind}, a name that this test cannot read`),
+  ),
+)
+
+test('every kind of undo data that is written anywhere can be undone', (t) => {
+  t.deepEqual([...new Set(written)].filter((kind) => !(kind in undoTable)).sort(), [])
+  t.true(written.length >= 15, 'the search finds what there is')
+})
+
+test('no undo data is written in a way that the search overlooks', (t) => {
+  const makers = sources.flatMap((text) =>
+    [...text.matchAll(/\bundo\b(?:: | = )(\{|\w+Data\b)[^\n]*/g)].map(([line]) => line),
+  )
+  t.is(makers.length, written.length, makers.join('\n'))
+})
+
+test('the table has no kind that nobody writes', (t) => {
+  t.deepEqual(
+    Object.keys(undoTable).filter((kind) => !written.includes(kind)),
+    [],
+  )
+})
