@@ -32,6 +32,10 @@ const words = z
 const claims = words.pipe(
   z.array(z.string().regex(/^[^/]+\/[^/]+$/, 'claims as NAMESPACE/NAME, such as monitoring/data or monitoring/*')),
 )
+const mac = z
+  .string()
+  .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
+  .transform((address) => address.toLowerCase())
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -53,6 +57,7 @@ export const variables = {
   TALOS_NODE: address,
   NEW_TALOS_NODE: address.optional(),
   CLUSTER_ENDPOINT: endpoint.optional(),
+  NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
@@ -61,7 +66,15 @@ export const variables = {
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
+  OPERATOR_TALOSCONFIG: path.default('~/.talos/config'),
+  OPERATOR_KUBECONFIG: path.default('~/.kube/config'),
+  HOSTS_FILE: path.default('/etc/hosts'),
   CONTROLPLANE_CONFIG: path.optional(),
+  CONFIG_SOURCE: z.enum(['live', 'file'], 'live or file').optional(),
+  CONFIG_PATCH: path.optional(),
+  INSTALL_DISK: path.optional(),
+  INSTALL_IMAGE: text.optional(),
+  NEW_MACHINE_MAC: mac.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   BACKUP_DIR: path,
@@ -93,6 +106,13 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  LIQOCTL: path.default('liqoctl'),
+  LIQO_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_NAMESPACE: text.default('liqo'),
+  LIQO_REMOTE_KUBECONFIG: path.optional(),
+  LIQO_MESH_KUBECONFIG: path.optional(),
+  LIQO_TEARDOWN: z.enum(['yes', 'no'], 'yes or no').optional(),
+  LIQO_TIMEOUT: seconds.default(600),
 } as const
 
 const schema = z.object(variables)
@@ -106,6 +126,8 @@ export interface Settings {
   readonly nodeAddress: string
   readonly newNodeAddress: string | undefined
   readonly clusterEndpoint: string
+  /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
+  readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
   readonly talosVersion: string
   readonly kubernetesVersion: string
@@ -114,7 +136,19 @@ export interface Settings {
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
+  readonly operatorTalosconfig: string
+  readonly operatorKubeconfig: string
+  readonly hostsFile: string
   readonly controlplaneConfig: string
+  /** What the new machine's config is made from: the one that the old machine ran on, or controlplaneConfig. */
+  readonly configSource: 'live' | 'file'
+  /** A machine config patch for the new machine, laid over everything else. */
+  readonly configPatch: string | undefined
+  /** Where Talos is installed on the new machine, when that differs from the old one: a device, and an image with its extensions. */
+  readonly installDisk: string | undefined
+  readonly installImage: string | undefined
+  /** One of the new machine's network cards, lower case: no other machine is given the config. */
+  readonly newMachineMac: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   readonly backupDir: string
@@ -153,6 +187,18 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** A path, or a name on PATH. */
+  readonly liqoctl: string
+  /** Where Liqo is installed in this cluster, and in the other. */
+  readonly liqoNamespace: string
+  readonly liqoRemoteNamespace: string
+  /** Of the cluster that this one is peered with. */
+  readonly liqoRemoteKubeconfig: string | undefined
+  /** The kubeconfig with which the other cluster reaches this one. */
+  readonly liqoMeshKubeconfig: string | undefined
+  /** Whether the peering is torn down before the migration; undefined: ask. */
+  readonly liqoTeardown: 'yes' | 'no' | undefined
+  readonly liqoTimeout: number
 }
 
 /**
@@ -237,7 +283,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     nodeName: v.NODE_NAME,
     nodeAddress: v.TALOS_NODE,
     newNodeAddress: v.NEW_TALOS_NODE,
-    clusterEndpoint: v.CLUSTER_ENDPOINT ?? `https://${v.TALOS_NODE}:6443`,
+    ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
@@ -246,7 +292,15 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
+    operatorTalosconfig: at(v.OPERATOR_TALOSCONFIG),
+    operatorKubeconfig: at(v.OPERATOR_KUBECONFIG),
+    hostsFile: at(v.HOSTS_FILE),
     controlplaneConfig: at(v.CONTROLPLANE_CONFIG ?? usualControlplaneConfig(homelabDir)),
+    configSource: v.CONFIG_SOURCE ?? (v.SCENARIO === 'B' ? 'live' : 'file'),
+    configPatch: optional(v.CONFIG_PATCH),
+    installDisk: v.INSTALL_DISK,
+    installImage: v.INSTALL_IMAGE,
+    newMachineMac: v.NEW_MACHINE_MAC,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     backupDir: at(v.BACKUP_DIR),
@@ -278,7 +332,28 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
+    liqoNamespace: v.LIQO_NAMESPACE,
+    liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,
+    liqoRemoteKubeconfig: optional(v.LIQO_REMOTE_KUBECONFIG),
+    liqoMeshKubeconfig: optional(v.LIQO_MESH_KUBECONFIG),
+    liqoTeardown: v.LIQO_TEARDOWN,
+    liqoTimeout: v.LIQO_TIMEOUT,
   }
+}
+
+/** A DNS name and a virtual address outlive the machine that answered to them. */
+function endpointsFrom(v: Variables): Pick<Settings, 'clusterEndpoint' | 'newClusterEndpoint'> {
+  const clusterEndpoint = v.CLUSTER_ENDPOINT ?? `https://${inUrl(v.TALOS_NODE)}:6443`
+  const { hostname, port } = new URL(clusterEndpoint)
+  const moves = v.SCENARIO === 'B' && v.NEW_TALOS_NODE !== undefined && hostname === inUrl(v.TALOS_NODE)
+  const moved = moves ? `https://${inUrl(v.NEW_TALOS_NODE ?? '')}:${port || 443}` : clusterEndpoint
+  return { clusterEndpoint, newClusterEndpoint: v.NEW_CLUSTER_ENDPOINT ?? moved }
+}
+
+/** An IPv6 address stands in brackets (RFC 3986). */
+function inUrl(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
 }
 
 /** Homelabs keep it in one of two places; the one for the node wins. */

@@ -19,6 +19,7 @@ import { showOutlook } from '../lib/kubernetes/show-outlook.ts'
 import { findUnscaled, showUnscaled } from '../lib/kubernetes/unscaled.ts'
 import { findStateful, type StatefulWorkload, showStateful } from '../lib/kubernetes/workloads.ts'
 import { phase } from '../lib/migration/phase.ts'
+import { refuseNewAddress } from '../lib/recovery/new-address.ts'
 
 export default await phase(
   'drain',
@@ -33,6 +34,7 @@ export default await phase(
       lookAhead(api, nodes, { ...options, scaledDown, now: migration.clock.now() })
 
     await migration.step('Look at what the drain will meet', async () => {
+      if (settings.scenario === 'B') await refuseNewAddress(migration, api)
       const stateful = await findStateful(api, settings)
       const expected = await outlook(stateful)
       await rememberUnready(migration, api)

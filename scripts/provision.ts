@@ -7,12 +7,17 @@ import { keysFor } from '../lib/backup/keys.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
+import { leadsTo } from '../lib/network/resolve.ts'
 import { fromGit } from '../lib/recovery/from-git.ts'
 import { fromSnapshot } from '../lib/recovery/from-snapshot.ts'
+import { refuseNewAddressStill } from '../lib/recovery/new-address.ts'
+import { oldConfig } from '../lib/recovery/old-config.ts'
+import { bringOtherNodes } from '../lib/recovery/other-nodes.ts'
 import { apiReady, controlPlaneReady, nodeReady } from '../lib/talos/control-plane.ts'
 import { bootId } from '../lib/talos/identity.ts'
 import { replaceKubeconfig } from '../lib/talos/kubeconfig.ts'
 import { applyConfig, machineRuns, newMachineThere, oldMachineStaysOff } from '../lib/talos/new-machine.ts'
+import { refuseSilent } from '../lib/talos/other-nodes.ts'
 import { prepareConfig } from '../lib/talos/prepare-config.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 
@@ -24,8 +29,9 @@ export default await phase('provision', async (migration) => {
   const address = settings.scenario === 'B' ? parseAddress(settings.newNodeAddress ?? '', 'NEW_TALOS_NODE') : oldAddress
   const recovery = settings.recovery === 'gitops' ? await fromGit(migration) : await fromSnapshot(migration)
 
-  const config = await prepareConfig(migration, talosctl)
+  const config = await prepareConfig(migration, talosctl, await oldConfig(migration))
   await recovery.check(config)
+  if (!migration.dryRun) await refuseNewAddressStill(migration, talosctl, config)
 
   await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
@@ -39,7 +45,10 @@ export default await phase('provision', async (migration) => {
   const { encryption } = await keysFor(migration, backupFolder(migration))
   const encrypt = async (plain: Buffer, path: string) =>
     pipeline(encryption.encrypt(Readable.from([plain])), createWriteStream(path, { mode: 0o600 }))
-  await migration.step('Fetch the kubeconfig', () => replaceKubeconfig(migration, talosctl, { address }, encrypt))
+  await migration.step('Fetch the kubeconfig', async () => {
+    if (settings.scenario === 'B') await migration.wait(leadsTo(config.endpoint, address, apiTimeout))
+    await replaceKubeconfig(migration, talosctl, { address }, encrypt)
+  })
   if (migration.dryRun) return
 
   const api = await KubernetesApi.fromFile(settings.kubeconfig)
@@ -51,6 +60,11 @@ export default await phase('provision', async (migration) => {
     await migration.wait(controlPlaneReady(api, nodeName, apiTimeout))
     await migration.wait(nodeReady(api, nodeName, await bootId(talosctl, { address }), apiTimeout))
   })
+  const silent =
+    settings.scenario === 'B'
+      ? await migration.step('Tell the other nodes', () => bringOtherNodes(migration, api, talosctl))
+      : []
   await recovery.complete(api)
+  refuseSilent(silent, 'provision')
   api.close()
 })

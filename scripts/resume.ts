@@ -11,6 +11,7 @@ import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
 import { phase } from '../lib/migration/phase.ts'
+import { leftToRepeer } from '../lib/network/liqo/record.ts'
 import { makeUpForLostJournal } from '../lib/recovery/lost-journal.ts'
 
 export default await phase(
@@ -56,7 +57,7 @@ export default await phase(
     await migration.step('Resume Flux', () => resumeFlux(migration, api))
     tellConflicts(migration)
 
-    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api, leftToRepeer(migration)))
     await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
     await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
     api.close()

@@ -8,8 +8,9 @@ import {
   beginRollback,
   finishRollback,
   settleMachines,
-  undoFiles,
-  undoInCluster,
+  undoInside,
+  undoOutside,
+  undoPeering,
 } from '../lib/recovery/rollback/rollback.ts'
 import { showWayBack } from '../lib/recovery/rollback/show.ts'
 import { wayBack } from '../lib/recovery/rollback/way-back.ts'
@@ -38,11 +39,14 @@ export default await phase(
       await fenceNewMachine(migration, talosctl, way)
       await bringOldMachineBack(migration, talosctl, way)
     })
-    await migration.step('Put files back', () => undoFiles(migration))
+    await migration.step('Put files back', () => undoOutside(migration, talosctl, 'files'))
+    await migration.step('Tell other machines', () => undoOutside(migration, talosctl, 'nodes'))
 
-    const api = await KubernetesApi.fromFile(settings.kubeconfig)
+    // Through resume's own steps, which know the order in which things come back.
     await resume.body(migration)
-    await migration.step('Undo what else was done to the cluster', () => undoInCluster(migration, api))
+    const api = await KubernetesApi.fromFile(settings.kubeconfig)
+    await migration.step('Undo what else was done to the cluster', () => undoInside(migration, talosctl, api))
+    await migration.step('Make peerings again', () => undoPeering(migration, talosctl, api))
     api.close()
     await migration.step('See that the new machine stays off', async () => {
       await staysFenced(talosctl, way)

@@ -9,6 +9,7 @@ import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
 import { describeDoors, machineIsOff } from '../lib/network/ports.ts'
 import { checkRebuild } from '../lib/recovery/from-git.ts'
+import { refuseNewAddressStill } from '../lib/recovery/new-address.ts'
 import {
   checkBeforeShutdown,
   finalSnapshot,
@@ -27,7 +28,10 @@ export default await phase('shutdown', async (migration) => {
 
   const old = await migration.step('Remember the old machine', () => rememberOldMachine(migration, talosctl, address))
 
-  await migration.step('Check what must hold before it is off', () => checkBeforeShutdown(migration, talosctl, address))
+  await migration.step('Check what must hold before it is off', async () => {
+    const config = await checkBeforeShutdown(migration, talosctl, address)
+    await refuseNewAddressStill(migration, talosctl, config)
+  })
 
   if (settings.recovery === 'gitops') {
     await migration.step('Check what the cluster is rebuilt from', () => checkRebuild(migration))

@@ -6,9 +6,10 @@ import { Talosctl } from '../lib/talos/talosctl.ts'
 import { takeBaseline } from '../lib/verify/baseline.ts'
 import { converge, isQuieted } from '../lib/verify/convergence.ts'
 import { ingressFindings } from '../lib/verify/ingress.ts'
-import { controlPlane, etcdFindings } from '../lib/verify/machines.ts'
+import { controlPlane, etcdFindings, oldAddressFindings } from '../lib/verify/machines.ts'
 import { failOnNewlyBroken, showComparison } from '../lib/verify/show.ts'
 import { storedBaseline } from '../lib/verify/stored-baseline.ts'
+import { keepVerdict } from '../lib/verify/verdict.ts'
 
 export default await phase('verify', async (migration) => {
   const { settings } = migration
@@ -29,10 +30,12 @@ export default await phase('verify', async (migration) => {
   const before = stored ?? (await takeBaseline(api))
   const result = await converge(migration, api, before, async () => [
     ...(await etcdFindings(talosctl, target)),
+    ...(await oldAddressFindings(settings)),
     ...(await ingressFindings(before, target.address)),
   ])
 
   showComparison(migration.console, result)
+  await keepVerdict(migration, result)
   api.close()
   failOnNewlyBroken(result)
 })

@@ -43,6 +43,27 @@ test('the environment wins over the file, and an empty variable counts as not se
   t.is(settings.clusterEndpoint, 'https://127.0.0.10:6443')
 })
 
+test('in scenario B an endpoint that names the old machine moves, and a DNS name or another address stays', (t) => {
+  const ENV_DIR = folderWith({ 'small.env': complete })
+  const after = (more: Record<string, string>) =>
+    loadSettings({ CLUSTER: 'small', ENV_DIR, SCENARIO: 'B', NEW_TALOS_NODE: '127.0.0.57', ...more }).newClusterEndpoint
+  t.is(after({}), 'https://127.0.0.57:6443')
+  t.is(after({ CLUSTER_ENDPOINT: 'https://127.0.0.9:443' }), 'https://127.0.0.57:443')
+  t.is(after({ CLUSTER_ENDPOINT: 'https://k8s.home:6443' }), 'https://k8s.home:6443')
+  t.is(after({ CLUSTER_ENDPOINT: 'https://127.0.0.100:6443' }), 'https://127.0.0.100:6443')
+  t.is(after({ NEW_CLUSTER_ENDPOINT: 'https://k8s.home:6443' }), 'https://k8s.home:6443')
+  t.is(after({ NEW_TALOS_NODE: 'fd00::57' }), 'https://[fd00::57]:6443')
+  t.is(after({ SCENARIO: 'A' }), 'https://127.0.0.9:6443')
+})
+
+test('what the new machine is made from is what the old one ran on in scenario B, and the file otherwise', (t) => {
+  const ENV_DIR = folderWith({ 'small.env': complete })
+  const source = (more: Record<string, string>) => loadSettings({ CLUSTER: 'small', ENV_DIR, ...more }).configSource
+  t.is(source({ SCENARIO: 'A' }), 'file')
+  t.is(source({ SCENARIO: 'B' }), 'live')
+  t.is(source({ SCENARIO: 'B', CONFIG_SOURCE: 'file' }), 'file')
+})
+
 test('paths are absolute, relative to HOMELAB_DIR', (t) => {
   const ENV_DIR = folderWith({ 'small.env': complete })
   const settings = loadSettings({ CLUSTER: 'small', ENV_DIR, HOMELAB_DIR: '/homelab', TALOSCONFIG: 'configs/other' })

@@ -1,11 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { basename, join, relative, sep } from 'node:path'
 import { atMostEvery } from '../migration/clock.ts'
+import { formatBytes } from '../migration/console/bytes.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import { storedContent } from './archive.ts'
 import { type CopiedFile, type CopyPlace, type CopySource, hashOf } from './copy-place.ts'
-import { formatBytes } from './disk.ts'
 import { manifestFile, readManifest, sumsFile } from './manifest.ts'
 
 /** The place of BACKUP_COPY_TO: s3://BUCKET/PREFIX, or a folder. The S3 client is only loaded when it is needed. */

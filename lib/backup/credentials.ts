@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
-import { formatBytes } from '../kubernetes/volumes.ts'
+import { formatBytes } from '../migration/console/bytes.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import { parseAddress } from '../network/addresses.ts'

@@ -1,5 +1,6 @@
 import { access, constants, open, readdir, stat, statfs } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path'
+import { formatBytes } from '../migration/console/bytes.ts'
 import { OperatorError } from '../migration/errors.ts'
 
 /** How large a backup is likely to become. */
@@ -15,12 +16,6 @@ export interface Writing {
   /** bytes that are there of the whole backup */
   written: number
   expected: Estimate | undefined
-}
-
-/** 1234567 → `1.2 MB`. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1e6) return `${Math.ceil(bytes / 1e3)} kB`
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
 }
 
 /** Bytes that are free to this user where a folder is, or would be made; undefined when the file system does not tell (statfs(2)). */

@@ -1,4 +1,5 @@
-import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
+import type { KubernetesApi } from '../kubernetes/api.ts'
+import { otherMachines } from '../kubernetes/machines.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { withMemoryFolder } from '../migration/memory-folder.ts'
 import type { Migration } from '../migration/migration.ts'
@@ -111,7 +112,7 @@ export async function backUpMachineConfigs(
   api: KubernetesApi,
   archive: Archive,
 ): Promise<ConfigsBackup | undefined> {
-  const machines = otherMachines(await api.list('/api/v1/nodes'), migration.settings.nodeName)
+  const machines = await otherMachines(api, migration.settings.nodeName)
   if (machines.length === 0) return { files: [], unreadable: [] }
   const nodes = machines.map(({ node }) => node).join(', ')
   return migration.change(`Write the machine configs of ${nodes}, encrypted, into ${archive.name}`, {
@@ -130,19 +131,4 @@ export async function backUpMachineConfigs(
       return kept
     },
   })
-}
-
-/** The nodes that are Talos machines: Liqo's virtual nodes and the like have none. Their OS image begins with the name. */
-function otherMachines(nodes: KubernetesObject[], nodeName: string): { node: string; address: Address }[] {
-  return nodes.flatMap(({ metadata, status }) => {
-    const { addresses = [], nodeInfo } = (status ?? {}) as NodeStatus
-    const address = addresses.find(({ type }) => type === 'InternalIP')?.address
-    if (metadata.name === nodeName || address === undefined || !nodeInfo?.osImage?.startsWith('Talos')) return []
-    return [{ node: metadata.name, address: parseAddress(address, `the address of Node ${metadata.name}`) }]
-  })
-}
-
-interface NodeStatus {
-  addresses?: { type: string; address: string }[]
-  nodeInfo?: { osImage?: string }
 }

@@ -1,8 +1,9 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatSeconds } from '../migration/clock.ts'
+import { formatBytes } from '../migration/console/bytes.ts'
 import type { Migration } from '../migration/migration.ts'
-import { formatBytes, sizeOf } from './disk.ts'
+import { sizeOf } from './disk.ts'
 import { partialSuffix } from './manifest.ts'
 import { livingWriter } from './writer.ts'
 

@@ -57,10 +57,15 @@ function unreadyOf(all: readonly Readiness[]): string[] {
 
 /**
  * Waits until every workload has the pods that it wants, apart from those that were not ready before the drain.
+ * @param later workloads that cannot be ready before a later phase, as `Deployment media/plex`
  * @throws OperatorError after CONVERGE_TIMEOUT, naming a workload that is not ready and what its pod says
  */
-export async function workloadsAreReady(migration: Migration, api: KubernetesApi): Promise<{ ready: number }> {
-  const before = new Set(migration.recall(factName, z.array(z.string())) ?? [])
+export async function workloadsAreReady(
+  migration: Migration,
+  api: KubernetesApi,
+  later: readonly string[] = [],
+): Promise<{ ready: number }> {
+  const before = new Set([...(migration.recall(factName, z.array(z.string())) ?? []), ...later])
   const ready = await migration.wait({
     name: 'the workloads are ready',
     timeoutSeconds: migration.settings.convergeTimeout,

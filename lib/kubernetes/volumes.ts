@@ -81,14 +81,6 @@ export function parseQuantity(text: string): number {
   return Math.round(Number(parts[1]) * (binary ? 1024 : 1000) ** power)
 }
 
-/** 12.3 GB: what an operator compares with the size of a disk. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
-  const value = bytes / 1000 ** power
-  return `${value >= 100 || power === 0 ? value.toFixed(0) : value.toFixed(1)} ${units[power]}`
-}
-
 /**
  * Claims by name, each with the workloads whose template mounts it, and with the pods' owners for whatever has no
  * template.

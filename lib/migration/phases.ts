@@ -103,15 +103,30 @@ const anyTime: readonly Phase[] = [
     repeatable: true,
     begins: false,
   },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    // What was left the first time may be removed the second.
+    repeatable: true,
+  },
+  {
+    name: 'repeer',
+    summary: 'make the Liqo peering again as it was',
+    changes: 'both clusters of the peering, the kubeconfig of the mesh',
+    journaled: true,
+    repeatable: true,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
+  { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
 
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
 }
 
-/** What a rollback takes back: all that comes after the backup, which stays as it is, and the rollback's own. */
-export const rolledBack: readonly string[] = [
-  ...phases.filter(({ name, changes }) => name === 'verify' || (changes !== null && name !== 'backup')),
-  ...anyTime.filter(({ name }) => name === 'evacuate' || name === 'rollback'),
-].map(({ name }) => name)
+/** What a rollback takes back: all that changes something, its own doings among it, but for the backup. */
+export const rolledBack: readonly string[] = [...phases, ...anyTime]
+  .filter(({ name, changes }) => name === 'verify' || (changes !== null && name !== 'backup'))
+  .map(({ name }) => name)

@@ -34,3 +34,43 @@ export function sameAddress(one: string, other: string): boolean {
   if (!ipaddr.isValid(one) || !ipaddr.isValid(other)) return one === other
   return ipaddr.process(one).toString() === ipaddr.process(other).toString()
 }
+
+/** A machine that gets another address: from which, to which. */
+export interface Move {
+  readonly from: Address
+  readonly to: Address
+}
+
+/** Whose address it is, if it is one of those that change. */
+export function moveOf(address: string, moves: readonly Move[]): Move | undefined {
+  return moves.find(({ from }) => sameAddress(address, from))
+}
+
+/**
+ * What stands for a machine in a list of endpoints: an address, alone or with a port (`192.168.1.54:50000`, `[fd00::54]:50000`).
+ * @returns the same with the new address; undefined when it is another machine's, or a name
+ */
+export function movedHost(text: string, moves: readonly Move[]): string | undefined {
+  const alone = moveOf(text, moves)
+  if (alone) return alone.to
+  const [, host = '', port = ''] = /^(\[[^\]]*\]|[^:[\]]+)(:\d+)?$/.exec(text) ?? []
+  const move = moveOf(host.replace(/^\[(.*)\]$/, '$1'), moves)
+  return move && `${inUrl(move.to)}${port}`
+}
+
+/** As movedHost, of a URL: nothing else of it changes, however it is written. */
+export function movedUrl(url: string, moves: readonly Move[]): string | undefined {
+  const [, scheme = '', authority = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)(.*)$/i.exec(url) ?? []
+  const moved = movedHost(authority, moves)
+  return moved && `${scheme}${moveOf(authority, moves) ? inUrl(moved) : moved}${rest}`
+}
+
+/** As an operator reads it: `192.168.1.54 → 192.168.1.60, 10.42.1.1 → 10.42.1.2`. */
+export function describeMoves(moves: readonly Move[]): string {
+  return moves.map(({ from, to }) => `${from} → ${to}`).join(', ')
+}
+
+/** Source: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2 */
+function inUrl(address: string): string {
+  return address.includes(':') ? `[${address}]` : address
+}

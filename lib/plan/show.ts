@@ -1,4 +1,5 @@
-import { formatBytes, type VolumeOutlook } from '../kubernetes/volumes.ts'
+import type { VolumeOutlook } from '../kubernetes/volumes.ts'
+import { formatBytes } from '../migration/console/bytes.ts'
 import type { Migration } from '../migration/migration.ts'
 import { estimate, formatRange, totals } from './estimate.ts'
 import { type Inventory, inventoryRows } from './inventory.ts'

@@ -7,6 +7,7 @@ import { variables } from '../settings.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
+import { makeOperatorFiles, type OperatorFiles, operatorFiles } from './operator-files.ts'
 import { runTalosctl } from './run-talosctl.ts'
 
 /** What an operator of the practice cluster has on disk: a homelab's repository, its credentials, its settings. */
@@ -19,6 +20,8 @@ export interface PracticeHomelab {
   outputDir: string
   backupDir: string
   envDir: string
+  /** what an operator has outside of the repository: ~/.talos/config, ~/.kube/config, /etc/hosts */
+  own: OperatorFiles
 }
 
 export interface HomelabOptions {
@@ -49,6 +52,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
     outputDir: join(folder, '.output/migrate'),
     backupDir: join(options.folder, 'nas/backup'),
     envDir: join(options.folder, 'env'),
+    own: operatorFiles(join(options.folder, 'operator')),
   }
   for (const path of [
     join(folder, 'configs'),
@@ -60,6 +64,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
   }
   mkdirSync(homelab.backupDir, { recursive: true, mode: 0o700 })
   await generateConfigs(homelab, options)
+  makeOperatorFiles(homelab.own, homelab.talosconfig, options.address)
   const identity = await generateX25519Identity()
   writeFileSync(homelab.ageIdentityFile, `${identity}\n`, ownerOnly)
   const file = environmentFile(homelab, options, await identityToRecipient(identity))
@@ -114,6 +119,9 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     HOMELAB_DIR: homelab.folder,
     TALOSCONFIG: homelab.talosconfig,
     KUBECONFIG: homelab.kubeconfig,
+    OPERATOR_TALOSCONFIG: homelab.own.talosconfig,
+    OPERATOR_KUBECONFIG: homelab.own.kubeconfig,
+    HOSTS_FILE: homelab.own.hosts,
     CONTROLPLANE_CONFIG: homelab.controlplaneConfig,
     SECRETS_BUNDLE: join(homelab.folder, 'configs/secrets.yaml'),
     OUTPUT_DIR: homelab.outputDir,

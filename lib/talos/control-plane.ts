@@ -57,11 +57,12 @@ export async function kubeSystemUid(api: KubernetesReader): Promise<string | und
 /**
  * Waits until the Node is ready, and says so itself. What a snapshot remembers of a Node is that it was ready once: so its
  * status must carry the boot id of the machine as it runs now, or its lease must be seen renewed.
+ * @param bootId undefined for a machine that has not restarted: then its lease alone shows it
  */
 export function nodeReady(
   api: KubernetesReader,
   name: string,
-  bootId: string,
+  bootId: string | undefined,
   timeoutSeconds: number,
 ): Condition<true> {
   const renewed = renewedLease(api, 'kube-node-lease', name)
@@ -76,7 +77,8 @@ export function nodeReady(
       const ready = node.status?.conditions?.find(({ type }) => type === 'Ready')
       if (ready?.status !== 'True')
         return { met: false, saw: `Ready is ${ready?.status ?? 'unknown'} (${ready?.reason ?? 'no reason'})` }
-      if (node.status?.nodeInfo?.bootID === bootId || fresh) return { met: true, value: true }
+      const restarted = bootId !== undefined && node.status?.nodeInfo?.bootID === bootId
+      if (restarted || fresh) return { met: true, value: true }
       return { met: false, saw: 'its status is still that of the snapshot; the kubelet has not reported yet' }
     },
   }

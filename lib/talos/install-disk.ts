@@ -91,7 +91,8 @@ function typeMatches({ transport, rotational, dev_path }: Disk, type: string): b
   return type === 'hdd' ? rotational : !rotational
 }
 
-function globMatches(value: string, glob: string): boolean {
+/** Whether a text fits a pattern in which `*` stands for anything. */
+export function globMatches(value: string, glob: string): boolean {
   const pattern = glob.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${pattern.join('.*')}$`).test(value)
 }

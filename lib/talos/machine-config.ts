@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
+import { mainDocument } from './config-fields.ts'
 import type { EncryptionKeys } from './snapshot/decrypt.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 
@@ -34,6 +35,13 @@ const v1alpha1 = z.object({
       aescbcEncryptionSecret: z.string().optional(),
     })
     .loose(),
+})
+const strings = z.array(z.string()).nullish()
+const networks = z.object({
+  machine: z.object({
+    network: z.object({ interfaces: z.array(z.object({ addresses: strings })).nullish() }).nullish(),
+  }),
+  cluster: z.object({ network: z.object({ podSubnets: strings, serviceSubnets: strings }).nullish() }),
 })
 type V1Alpha1 = z.output<typeof v1alpha1>
 
@@ -113,6 +121,16 @@ function fromDocument(text: string, origin: string, config: V1Alpha1, hostname: 
       kubernetes: tagOf(cluster.apiServer?.image) ?? tagOf(machine.kubelet?.image),
     },
     install: { disk: machine.install?.disk, selector: machine.install?.diskSelector },
+  }
+}
+
+/** The networks that a config names, as it writes them; Talos' own choice where it names none (Talos reference, "ClusterNetworkConfig"). */
+export function networksOf(config: MachineConfig): { pods: string[]; services: string[]; addresses: string[] } {
+  const { machine, cluster } = networks.parse(mainDocument(config.text))
+  return {
+    pods: cluster.network?.podSubnets ?? ['10.244.0.0/16'],
+    services: cluster.network?.serviceSubnets ?? ['10.96.0.0/12'],
+    addresses: (machine.network?.interfaces ?? []).flatMap(({ addresses }) => addresses ?? []),
   }
 }
 

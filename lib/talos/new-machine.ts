@@ -5,6 +5,7 @@ import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } f
 import { installDisk } from './install-disk.ts'
 import type { MachineConfig } from './machine-config.ts'
 import { lookAtMachine, type MachineSeen } from './maintenance.ts'
+import { networkCards, verifyMac, verifyNetworkCards } from './network-cards.ts'
 import { oldMachine } from './old-machine.ts'
 import type { Talosctl } from './talosctl.ts'
 import { TalosctlError } from './talosctl-error.ts'
@@ -33,7 +34,7 @@ export function oldMachineStaysOff(
 }
 
 /**
- * Waits for the new machine in maintenance mode, checks its disk against the config, and remembers it (fact `new-machine`) so that
+ * Waits for the new machine in maintenance mode, checks its disk and network cards against the config, and remembers it (fact `new-machine`) so that
  * a run that was killed after applying the config knows it again.
  * @throws OperatorError at once when waiting cannot help: the old machine runs again, or another configured one has the address
  */
@@ -53,7 +54,9 @@ export function newMachineThere(
       const seen = await lookAtMachine(talosctl, address)
       const found = judge(migration, address, seen)
       if (found.met && seen.state === 'maintenance') {
+        verifyMac(address, found.value, migration.settings.newMachineMac)
         const disk = installDisk(config, seen.disks)
+        verifyNetworkCards(config, await networkCards(talosctl, { address, insecure: true }))
         migration.remember('new-machine', found.value)
         migration.console.info(`The new machine is ${describeMachine(found.value)}; Talos goes to ${disk.dev_path}.`)
       }

@@ -4,7 +4,7 @@ import type { Migration } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
 import { etcdAlarms, etcdMembers, takeSnapshot } from './etcd.ts'
 import { bootId, describeMachine, identify, machineIdentity, sameMachine } from './identity.ts'
-import { differingSecrets, liveMachineConfig, parseMachineConfig } from './machine-config.ts'
+import { differingSecrets, liveMachineConfig, type MachineConfig, parseMachineConfig } from './machine-config.ts'
 import { prepareConfig } from './prepare-config.ts'
 import { checkSnapshotFile, proveKinship, readSnapshot } from './snapshot.ts'
 import { type Talosctl, talosVersion } from './talosctl.ts'
@@ -52,12 +52,20 @@ function explainAbsence(address: Address): (error: unknown) => never {
  * Refuses what must be known before the machine is off: etcd has other members (a recovery beside them would make two
  * clusters of one identity), an alarm is raised, or the config for the new machine would be refused,
  * or comes from another secrets bundle.
+ * @returns the config that the new machine will be given
  * @throws OperatorError
  */
-export async function checkBeforeShutdown(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
-  const wanted = await prepareConfig(migration, talosctl)
+export async function checkBeforeShutdown(
+  migration: Migration,
+  talosctl: Talosctl,
+  address: Address,
+): Promise<MachineConfig> {
+  const live = parseMachineConfig(
+    await liveMachineConfig(talosctl, { address }).catch(explainAbsence(address)),
+    `the config of ${address}`,
+  )
+  const wanted = await prepareConfig(migration, talosctl, live)
   await checkEtcd(migration, talosctl, address)
-  const live = parseMachineConfig(await liveMachineConfig(talosctl, { address }), `the config of ${address}`)
   const { kubernetes } = live.versions
   if (kubernetes && wanted.versions.kubernetes && kubernetes !== wanted.versions.kubernetes) {
     throw new OperatorError(
@@ -70,7 +78,7 @@ export async function checkBeforeShutdown(migration: Migration, talosctl: Talosc
     )
   }
   const differing = differingSecrets(live, wanted)
-  if (differing.length === 0) return
+  if (differing.length === 0) return wanted
   throw new OperatorError(
     `${wanted.origin} comes from another secrets bundle than the running machine: ${differing.join(', ')}.`,
     {

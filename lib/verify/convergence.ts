@@ -18,6 +18,11 @@ export async function isQuieted(migration: Migration, api: KubernetesApi): Promi
   return migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo !== null && state !== 'undone')
 }
 
+/** A comparison, and the state that it was made of. */
+export interface Converged extends Comparison {
+  readonly now: Baseline
+}
+
 /**
  * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is
  * over. While a drain of this run is not taken back, it looks once.
@@ -28,8 +33,8 @@ export async function converge(
   api: KubernetesApi,
   before: Baseline,
   look: Look,
-): Promise<Comparison> {
-  let last: Comparison | undefined
+): Promise<Converged> {
+  let last: Converged | undefined
   const quieted = await isQuieted(migration, api)
   const announced = new Set(migration.recall('announced-losses', z.array(z.string())) ?? [])
   const condition = {
@@ -38,7 +43,7 @@ export async function converge(
     everyMs: 2000,
     probe: async () => {
       const [now, others] = await Promise.all([takeBaseline(api, { now: migration.clock.now() }), look()])
-      const comparison = compare(before, now, others, announced)
+      const comparison = { ...compare(before, now, others, announced), now }
       last = comparison
       const broken = comparison.newlyBroken
       if (broken.length === 0 || quieted || !isConverging(comparison)) return { met: true as const, value: comparison }

@@ -1,5 +1,6 @@
 import { messageOf } from '../migration/errors.ts'
 import { parseAddress } from '../network/addresses.ts'
+import { describeDoors, isOff, knockAtAllDoors } from '../network/ports.ts'
 import type { Settings } from '../settings.ts'
 import { etcdAlarms, etcdMembers, etcdService } from '../talos/etcd.ts'
 import type { Talosctl, Target } from '../talos/talosctl.ts'
@@ -8,9 +9,28 @@ import type { NamedFinding } from './comparison.ts'
 
 const check = 'etcd is healthy'
 
-/** The machine that is the control plane now: the new address once there is one. */
-export function controlPlane(settings: Pick<Settings, 'newNodeAddress' | 'nodeAddress'>): Target {
-  return { address: parseAddress(settings.newNodeAddress ?? settings.nodeAddress, 'NEW_TALOS_NODE or TALOS_NODE') }
+/** The machine that is the control plane now: in scenario B the one at the new address. */
+export function controlPlane(settings: Pick<Settings, 'scenario' | 'newNodeAddress' | 'nodeAddress'>): Target {
+  const { scenario, newNodeAddress, nodeAddress } = settings
+  const address = scenario === 'B' ? (newNodeAddress ?? nodeAddress) : nodeAddress
+  return { address: parseAddress(address, 'NEW_TALOS_NODE or TALOS_NODE') }
+}
+
+/** Scenario B: what still answers at the old address. The old machine must stay fenced, and whoever goes there is to be refused. */
+export async function oldAddressFindings(
+  settings: Pick<Settings, 'scenario' | 'nodeAddress'>,
+): Promise<NamedFinding[]> {
+  if (settings.scenario !== 'B') return []
+  const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
+  const doors = await knockAtAllDoors(address)
+  if (isOff(doors, address)) return []
+  const finding = {
+    check: 'Nothing answers at the old address',
+    subject: address,
+    evidence: describeDoors(doors),
+    wayOut: 'If it is the old machine, switch it off: two control planes with one identity must never run at once.',
+  }
+  return [{ ...finding, severity: Object.values(doors).includes('open') ? 'error' : 'warning' }]
 }
 
 /** What is wrong with etcd, as the machine itself sees it: its service, its members, its alarms. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { Archive } from '../../lib/backup/archive.ts'
 import { beginBackup } from '../../lib/backup/begin.ts'
-import { diskError, formatBytes } from '../../lib/backup/disk.ts'
+import { diskError } from '../../lib/backup/disk.ts'
 import { encryptionTo } from '../../lib/backup/encryption.ts'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import { runIn } from '../migration/run-in-folder.ts'
@@ -128,16 +128,6 @@ test('errors of a NAS that does not answer, of a quota and of rights say what th
   t.regex(await told('EDQUOT', 'write'), /No room is left.*Your quota of .*1\.2 MB are written/)
   const refused = Object.assign(new Error('EACCES'), { code: 'EACCES', syscall: 'open', path: writing.file })
   t.regex(((await diskError(refused, writing)) as OperatorError).what, /may not be written \(EACCES\)/)
-})
-
-test('bytes are told in the units that disks are sold in', (t) => {
-  t.deepEqual([0, 1, 999_999, 1_000_000, 2_345_678_901].map(formatBytes), [
-    '0 kB',
-    '1 kB',
-    '1000 kB',
-    '1.0 MB',
-    '2.3 GB',
-  ])
 })
 
 test('a disk that is full of the backup still takes the journal, so that the same command goes on', async (t) => {

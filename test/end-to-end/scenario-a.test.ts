@@ -37,6 +37,7 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
   }
   for (const phase of phases) await type(phase)
   await practice.prove()
+  assertReported(t, practice)
   await bringsASecretBack(t, practice, () => type('restore', '--namespace', 'media', '--resource', 'secrets'))
   watched.stop()
 
@@ -60,6 +61,20 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
   )
 })
 
+/** The report tells of the whole evening, also of what verify has found. */
+function assertReported(t: ExecutionContext, { cluster }: Practice) {
+  const page = readFileSync(join(cluster.homelab.outputDir, 'current', 'report.html'), 'utf8')
+  t.regex(page, /migrated and verified/)
+  for (const text of [
+    'Shut the old machine down',
+    'Newly broken',
+    'no Kubernetes API: ',
+    'Snapshot hash',
+    'Nodes ready',
+  ])
+    t.true(page.includes(text), text)
+}
+
 /** A Secret that somebody deleted comes back with its values, which pass through memory alone. */
 async function bringsASecretBack(t: ExecutionContext, { cluster }: Practice, restore: () => Promise<void>) {
   const path = '/api/v1/namespaces/media/secrets/registry-pull'
@@ -77,7 +92,19 @@ async function bringsASecretBack(t: ExecutionContext, { cluster }: Practice, res
 }
 
 const phases = [
-  ...['plan', 'preflight', 'backup', 'backup-verify', 'drain', 'shutdown', 'provision', 'resume', 'verify', 'status'],
+  ...[
+    'plan',
+    'preflight',
+    'backup',
+    'backup-verify',
+    'drain',
+    'shutdown',
+    'provision',
+    'resume',
+    'verify',
+    'status',
+    'report',
+  ],
 ] as const
 
 /** A ConfigMap is no secret and is in the snapshot in plain: whoever finds it there has read the snapshot. */

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../lib/migration/clock.ts'
 import { Interrupt } from '../../lib/migration/interrupt.ts'
 import { Journal } from '../../lib/migration/journal.ts'
 import { type Flags, Migration } from '../../lib/migration/migration.ts'
+import type { Prompt } from '../../lib/migration/prompt.ts'
 import { loadSettings } from '../../lib/settings.ts'
 import { listeningConsole } from '../migration/run-in-folder.ts'
 
@@ -23,7 +24,16 @@ export function testMigration(
     dryRun = false,
     clock = systemClock,
     flags = {},
-  }: { journal?: Journal; dryRun?: boolean; clock?: Clock; flags?: Flags } = {},
+    runFolder = '',
+    confirm = async () => undefined,
+  }: {
+    journal?: Journal
+    dryRun?: boolean
+    clock?: Clock
+    flags?: Flags
+    runFolder?: string
+    confirm?: Prompt['confirm']
+  } = {},
 ): TestMigration {
   const key = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p'
   const environment = { CLUSTER: 'catalyst', AGE_RECIPIENTS: key, DRAIN_TIMEOUT: '30', CONVERGE_TIMEOUT: '30', ...more }
@@ -36,10 +46,10 @@ export function testMigration(
     journal,
     interrupt: new Interrupt(never, never),
     phase: 'drain',
-    runFolder: '',
+    runFolder,
     dryRun,
     flags,
-    prompt: { secret: async () => undefined, confirm: async () => undefined },
+    prompt: { secret: async () => undefined, confirm },
   })
   return { migration, journal, lines: console.lines }
 }

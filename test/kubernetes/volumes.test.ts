@@ -1,5 +1,5 @@
 import test from 'ava'
-import { formatBytes, parseQuantity } from '../../lib/kubernetes/volumes.ts'
+import { parseQuantity } from '../../lib/kubernetes/volumes.ts'
 
 test('quantities are read with binary, decimal and no units', (t) => {
   t.is(parseQuantity('10Gi'), 10 * 1024 ** 3)
@@ -11,11 +11,4 @@ test('quantities are read with binary, decimal and no units', (t) => {
 
 test('what is no quantity of bytes counts as nothing', (t) => {
   for (const text of ['', 'lots', '100m', '-5Gi']) t.is(parseQuantity(text), 0, text)
-})
-
-test('sizes are shown as on the label of a disk', (t) => {
-  t.is(formatBytes(0), '0 B')
-  t.is(formatBytes(999), '999 B')
-  t.is(formatBytes(10 * 1024 ** 3), '10.7 GB')
-  t.is(formatBytes(4 * 1024 ** 4), '4.4 TB')
 })

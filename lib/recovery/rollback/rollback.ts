@@ -8,8 +8,9 @@ import { standingConflicts } from '../../migration/conflicts.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { rolledBack } from '../../migration/phases.ts'
-import type { Effects } from './undo-table.ts'
-import { undoOf } from './undo-table.ts'
+import type { Talosctl } from '../../talos/talosctl.ts'
+import { withPeering } from './peering.ts'
+import { type Effects, type Undo, undoOf } from './undo-table.ts'
 import { type Undoable, type WayBack, wayBack } from './way-back.ts'
 
 /**
@@ -30,27 +31,40 @@ export async function beginRollback({ journal, prompt }: Migration, way: WayBack
   journal.append({ type: 'rollback', state: 'begun', phases: [...rolledBack] })
 }
 
-/** Undoes what was done to the machines: nothing is left to do for it when the old one runs the cluster again. */
+/** What was done to the machines is undone when the old one runs the cluster again. */
 export async function settleMachines(migration: Migration): Promise<void> {
   for (const change of left(migration, 'machines')) await migration.undo(change, async () => 'undone')
 }
 
-/** Gives the operator the files back as they were. */
-export async function undoFiles(migration: Migration): Promise<void> {
-  const effects = effectsOf(migration)
-  for (const change of left(migration, 'files')) {
+/** Undoes what is left to undo in files or in the configs of other machines, the newest first. */
+export async function undoOutside(migration: Migration, talosctl: Talosctl, where: 'files' | 'nodes'): Promise<void> {
+  const effects = effectsOf(migration, talosctl)
+  for (const change of left(migration, where)) {
     const undo = undoOf(change.undo)
-    if (undo.where === 'files') await migration.undo(change, () => undo.undo(effects, change.undo))
+    if (undo.where === where) await migration.undo(change, () => undo.undo(effects, change))
   }
 }
 
-/** Undoes whatever is left in the cluster, the newest first. */
-export async function undoInCluster(migration: Migration, api: KubernetesApi): Promise<void> {
-  const effects = { ...effectsOf(migration), api }
+/** Undoes what is left to undo in the cluster, the newest first. */
+export async function undoInside(migration: Migration, talosctl: Talosctl, api: KubernetesApi): Promise<void> {
+  const effects = { ...effectsOf(migration, talosctl), api }
   for (const change of left(migration, 'cluster')) {
     const undo = undoOf(change.undo)
-    if (undo.where === 'cluster') await migration.undo(change, () => undo.undo(effects, change.undo))
+    if (undo.where === 'cluster') await migration.undo(change, () => undo.undo(effects, change))
   }
+}
+
+/** Makes peerings as they were. @throws OperatorError when the other cluster cannot be reached, or Liqo does not run */
+export async function undoPeering(migration: Migration, talosctl: Talosctl, api: KubernetesApi): Promise<void> {
+  const changes = left(migration, 'peering')
+  if (changes.length === 0) return
+  await withPeering(migration, api, async (mesh) => {
+    const effects = { ...effectsOf(migration, talosctl), mesh }
+    for (const change of changes) {
+      const undo = undoOf(change.undo)
+      if (undo.where === 'peering') await migration.undo(change, () => undo.undo(effects, change))
+    }
+  })
 }
 
 /**
@@ -63,26 +77,26 @@ export function finishRollback({ journal, console, settings }: Migration): void 
   }
   const conflicts = standingConflicts(journal)
   journal.append({ type: 'rollback', state: 'done', phases: [...rolledBack] })
-  if (conflicts.length === 0) {
-    console.info(
-      `${settings.clusterName} is as it was. Forward again: task migrate:run, which goes on after the backup.`,
-    )
-    return
-  }
+  if (conflicts.length > 0) throw notAllUndone(conflicts)
+  console.info(`${settings.clusterName} is as it was. Forward again: task migrate:run, which goes on after the backup.`)
+}
+
+function notAllUndone(conflicts: ReturnType<typeof standingConflicts>): OperatorError {
   const lines = conflicts.map(({ what, message }) => `  ${what}: ${message}`)
-  throw new OperatorError(`${conflicts.length} changes were not undone:\n${lines.join('\n')}`, {
+  return new OperatorError(`${conflicts.length} changes were not undone:\n${lines.join('\n')}`, {
     means: 'Somebody has changed the same things since. All else is undone.',
     next: 'To put back what was there before all the same: task migrate:rollback -- --take-back',
   })
 }
 
-function left({ journal }: Migration, where: ReturnType<typeof undoOf>['where']): Undoable[] {
+function left({ journal }: Migration, where: Undo['where']): Undoable[] {
   return wayBack(journal).changes.filter(({ undo }) => undoOf(undo).where === where)
 }
 
-function effectsOf(migration: Migration): Effects {
+function effectsOf(migration: Migration, talosctl: Talosctl): Effects {
   return {
     migration,
+    talosctl,
     takeBack: migration.flags['take-back'] === true,
     open: async (path) => {
       const decryption = await decryptionOf(migration, backupFolder(migration) ?? '')

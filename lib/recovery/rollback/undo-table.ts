@@ -5,59 +5,92 @@ import { argoUndoKind, undoArgoSync } from '../../gitops/suspend-argocd.ts'
 import { fluxUndoKind } from '../../gitops/suspend-flux.ts'
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { cronJobUndoKind, undoCronJobSuspend } from '../../kubernetes/cronjobs.ts'
+import { undoKubeconfigServer } from '../../kubernetes/kubeconfig-server.ts'
 import { cordonUndoKind, undoCordon } from '../../kubernetes/nodes.ts'
 import { operatorUndoKind, undoOperatorPause } from '../../kubernetes/operators.ts'
 import { scaleUndoKind, undoScale } from '../../kubernetes/scale.ts'
-import type { Migration, UndoData, Undone } from '../../migration/migration.ts'
+import type { JournaledChange, Migration, UndoData, Undone } from '../../migration/migration.ts'
+import type { Mesh } from '../../network/liqo/arguments.ts'
+import { offloadingUndoKind, undoOffloading } from '../../network/liqo/offloading.ts'
+import { orphanUndoKind, undoOrphan } from '../../network/liqo/orphans.ts'
+import { peerUndoKind, undoPeer } from '../../network/liqo/peer.ts'
+import { unpeerUndoKind } from '../../network/liqo/record.ts'
+import { undoUnpeer } from '../../network/liqo/unpeer.ts'
+import { systemSudo, undoHosts } from '../../network/rewrite-hosts.ts'
+import { undoInCluster } from '../../rewrite/cluster/change.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
+import { endpointUndoKind } from '../../talos/other-nodes.ts'
+import { undoTalosconfig } from '../../talos/talosconfig-address.ts'
+import type { Talosctl } from '../../talos/talosctl.ts'
+import { untellIfThere } from './other-nodes.ts'
 
 /** What an undo may need of the world. */
 export interface Effects {
   readonly migration: Migration
-  /** opens an encrypted file of the run's folder */
+  readonly talosctl: Talosctl
+  /** opens an encrypted file */
   readonly open: (path: string) => Promise<Buffer>
   /** also over what somebody has changed since */
   readonly takeBack: boolean
 }
 
-/** Effects on the cluster, which can be had only when the old machine runs it. */
+/** Can be had only when the old machine runs the cluster. */
 export interface ClusterEffects extends Effects {
   readonly api: KubernetesApi
 }
 
+type Way<E> = (effects: E, change: JournaledChange) => Promise<Undone>
+
 /**
- * Where the change is, which says when it is undone and what becomes of it with the machines:
- * `machines`: undone by going back to the old one. `files`: the operator's, before the cluster is spoken to.
- * `cluster`: what the cluster's etcd holds; that of the old machine knows nothing of what was done to the new one's.
+ * Where the change was made. This is the order, too, in which a rollback goes:
+ * `machines`: undone by going back to the old one. `files`: the operator's. `nodes`: the configs of the other machines.
+ * `cluster`: in etcd; that of the old machine knows nothing of what was done to the new one's. `peering`: in two clusters.
  */
 export type Undo =
   | { readonly where: 'machines' }
-  | { readonly where: 'files'; undo(effects: Effects, data: UndoData): Promise<Undone> }
-  | { readonly where: 'cluster'; undo(effects: ClusterEffects, data: UndoData): Promise<Undone> }
+  | { readonly where: 'files' | 'nodes'; readonly undo: Way<Effects> }
+  | { readonly where: 'cluster'; readonly undo: Way<ClusterEffects> }
+  | { readonly where: 'peering'; readonly undo: Way<Effects & { readonly mesh: Mesh }> }
+
+const inFiles = (undo: Way<Effects>): Undo => ({ where: 'files', undo })
+const inCluster = (undo: Way<ClusterEffects>): Undo => ({ where: 'cluster', undo })
+const inPeering = (undo: Way<Effects & { readonly mesh: Mesh }>): Undo => ({ where: 'peering', undo })
 
 /** Every kind of undo data that anything journals, and the code that undoes it. */
 export const undoTable: Readonly<Record<string, Undo>> = {
   power: { where: 'machines' },
   'machine-config': { where: 'machines' },
   etcd: { where: 'machines' },
-  kubeconfig: {
-    where: 'files',
-    undo: ({ migration, open, takeBack }, data) => undoKubeconfig(migration, data, open, takeBack),
-  },
-  [cordonUndoKind]: { where: 'cluster', undo: ({ api }, data) => undoCordon(api, data) },
-  [scaleUndoKind]: { where: 'cluster', undo: ({ api, takeBack }, data) => undoScale(api, data, takeBack) },
-  [operatorUndoKind]: { where: 'cluster', undo: ({ api, takeBack }, data) => undoOperatorPause(api, data, takeBack) },
-  [cronJobUndoKind]: { where: 'cluster', undo: ({ api }, data) => undoCronJobSuspend(api, data) },
-  [argoUndoKind]: { where: 'cluster', undo: ({ api, takeBack }, data) => undoArgoSync(api, data, takeBack) },
-  [fluxUndoKind]: { where: 'cluster', undo: ({ api }, data) => undoFluxSuspend(api, data) },
-  [requestUndoKind]: { where: 'cluster', undo: ({ api }, data) => undoRequest(api, data) },
-  restored: { where: 'cluster', undo: ({ api, takeBack }, data) => undoRestored(api, data, takeBack) },
-  overwritten: {
-    where: 'cluster',
-    undo: ({ api, migration, open, takeBack }, data) =>
-      undoOverwritten(api, data, async (file) => asObject(await open(`${migration.runFolder}/${file}`)), takeBack),
-  },
-  'claim-uid': { where: 'cluster', undo: ({ api }, data) => undoClaimUid(api, data) },
+
+  kubeconfig: inFiles(({ migration, open, takeBack }, { undo }) => undoKubeconfig(migration, undo, open, takeBack)),
+  'kubeconfig-server': inFiles((_, change) => undoKubeconfigServer(change)),
+  talosconfig: inFiles(({ talosctl, migration }, change) => undoTalosconfig(talosctl, migration.settings, change)),
+  'hosts-file': inFiles(({ migration }, change) => {
+    const { console, prompt, runFolder } = migration
+    return undoHosts({ console, prompt, runFolder, sudo: systemSudo }, change)
+  }),
+
+  [endpointUndoKind]: { where: 'nodes', undo: untellIfThere },
+
+  [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
+  [scaleUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoScale(api, undo, takeBack)),
+  [operatorUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoOperatorPause(api, undo, takeBack)),
+  [cronJobUndoKind]: inCluster(({ api }, { undo }) => undoCronJobSuspend(api, undo)),
+  [argoUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoArgoSync(api, undo, takeBack)),
+  [fluxUndoKind]: inCluster(({ api }, { undo }) => undoFluxSuspend(api, undo)),
+  [requestUndoKind]: inCluster(({ api }, { undo }) => undoRequest(api, undo)),
+  'address-in-cluster': inCluster(({ api }, change) => undoInCluster(api, change)),
+  restored: inCluster(({ api, takeBack }, { undo }) => undoRestored(api, undo, takeBack)),
+  overwritten: inCluster(({ api, migration, open, takeBack }, { undo }) => {
+    const kept = async (file: string) => asObject(await open(`${migration.runFolder}/${file}`))
+    return undoOverwritten(api, undo, kept, takeBack)
+  }),
+  'claim-uid': inCluster(({ api }, { undo }) => undoClaimUid(api, undo)),
+
+  [offloadingUndoKind]: inPeering(({ mesh }, change) => undoOffloading(mesh.here, change)),
+  [peerUndoKind]: inPeering(({ migration, mesh }, change) => undoPeer(migration, mesh, change)),
+  [unpeerUndoKind]: inPeering(({ migration, mesh }, change) => undoUnpeer(migration, mesh, change)),
+  [orphanUndoKind]: inPeering(({ mesh }, change) => undoOrphan({ here: mesh.here.api, there: mesh.there.api }, change)),
 }
 
 /** @throws Error for a kind that has no entry: then undo data was written that nobody can read */

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { isDeepStrictEqual } from 'node:util'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
+import { differences, mainDocument, pathText } from '../../talos/config-fields.ts'
 import { etcdMembers } from '../../talos/etcd.ts'
 import { differingSecrets } from '../../talos/machine-config.ts'
 import { etcdFindings } from '../machines.ts'
@@ -72,13 +72,16 @@ const configIsLive: PreflightCheck = {
   name: 'CONTROLPLANE_CONFIG is what the machine runs on',
   run: async (context) => {
     const [live, wanted] = await Promise.all([context.liveConfig(), context.config()])
-    const paths = differingPaths(mainDocument(live.text), mainDocument(wanted.text))
+    const paths = differences(mainDocument(live.text), mainDocument(wanted.text)).map(({ path }) => pathText(path))
     // Paths alone: the values may be secrets.
     return paths.slice(0, 20).map((path) => ({
       subject: path,
       evidence: 'the file and the running machine differ here',
       severity: 'warning',
-      wayOut: 'The new machine gets what is in the file. If the machine is right, correct the file.',
+      wayOut:
+        context.settings.configSource === 'live'
+          ? 'The new machine gets what the old one runs on. If the file is right: CONFIG_SOURCE=file.'
+          : 'The new machine gets what is in the file. If the machine is right, correct the file, or: CONFIG_SOURCE=live.',
     }))
   },
 }
@@ -123,34 +126,6 @@ async function readBundle(path: string): Promise<z.output<typeof bundle>> {
       next: 'Set SECRETS_BUNDLE to the file that `talosctl gen secrets` wrote for this cluster, or unset it.',
     })
   }
-}
-
-/** @internal for tests: where two documents differ, as dotted paths */
-export function differingPaths(one: unknown, other: unknown, path = ''): string[] {
-  if (isDeepStrictEqual(one, other)) return []
-  if (!isRecord(one) || !isRecord(other)) return [path || 'the document']
-  const names = [...new Set([...Object.keys(one), ...Object.keys(other)])]
-  return names.flatMap((name) => {
-    // An absent field and an empty one are the same to Talos.
-    if (isEmpty(one[name]) && isEmpty(other[name])) return []
-    return differingPaths(one[name], other[name], path ? `${path}.${name}` : name)
-  })
-}
-
-function mainDocument(text: string): unknown {
-  const documents = parseAllDocuments(text, { prettyErrors: false })
-  const objects = Array.isArray(documents) ? documents.map((document) => document.toJS() as unknown) : []
-  return objects.find((object) => isRecord(object) && object.version === 'v1alpha1')
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null) return true
-  if (Array.isArray(value)) return value.length === 0
-  return isRecord(value) && Object.keys(value).length === 0
 }
 
 /** The machine, its etcd, and the files that the new one is made from. */

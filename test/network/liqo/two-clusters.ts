@@ -1,0 +1,138 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { systemClock } from '../../../lib/migration/clock.ts'
+import { Journal } from '../../../lib/migration/journal.ts'
+import { type PhaseScript, runPhase } from '../../../lib/migration/phase.ts'
+import { currentRun } from '../../../lib/migration/run-folder.ts'
+import { liqoctlFor, type Play, startLiqoPeer } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
+import { loadSettings, projectFolder } from '../../../lib/settings.ts'
+import { type BareCluster, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
+import { environmentIn, listeningConsole } from '../../migration/run-in-folder.ts'
+import { temporaryFolder } from '../../temporary-folder.ts'
+
+/** What a phase ended with, and what it said. */
+export interface Said {
+  readonly code: number
+  readonly text: string
+}
+
+/** Two clusters in which Liqo runs, as far as liqoctl can tell: catalyst at home, and aws-gpu. */
+export class TwoClusters {
+  readonly home: BareCluster
+  readonly aws: BareCluster
+  readonly play: Play
+  readonly liqoctl: string
+
+  private constructor(home: BareCluster, aws: BareCluster, play: Play, liqoctl: string) {
+    this.home = home
+    this.aws = aws
+    this.play = play
+    this.liqoctl = liqoctl
+  }
+
+  static async start(): Promise<TwoClusters> {
+    const [home, aws] = await Promise.all([startBareCluster({ pods: true }), startBareCluster({ pods: true })])
+    for (const { api } of [home, aws]) await api.create('/api/v1/nodes', { metadata: { name: 'machine' } })
+    const play = await startLiqoPeer({ api: home.api, id: 'catalyst' }, { api: aws.api, id: 'aws-gpu' })
+    return new TwoClusters(home, aws, play, liqoctlFor(temporaryFolder('liqoctl')))
+  }
+
+  async stop(): Promise<void> {
+    await this.play.stop()
+    await this.home.stop()
+    await this.aws.stop()
+  }
+
+  /** As a person would. @param args of `liqoctl peer`, beyond the clusters */
+  async peer(...args: string[]): Promise<void> {
+    const clusters = ['--kubeconfig', this.home.kubeconfig, '--remote-kubeconfig', this.aws.kubeconfig]
+    await promisify(execFile)(this.liqoctl, ['peer', ...clusters, '--gw-server-service-type', 'NodePort', ...args])
+    await until('the virtual node is there', async () => (await this.virtualNode()) !== null)
+  }
+
+  virtualNode() {
+    return this.home.api.getOrNull('/api/v1/nodes/aws-gpu')
+  }
+}
+
+/** One run: a folder with its journal, in which phases are called one after the other. */
+export class Run {
+  readonly folder = temporaryFolder('liqo')
+  readonly #clusters: TwoClusters
+  /** what the operator answers when asked; undefined: there is no terminal */
+  answer: boolean | undefined
+
+  constructor(clusters: TwoClusters) {
+    this.#clusters = clusters
+  }
+
+  environment(more: Record<string, string> = {}): Record<string, string> {
+    return {
+      ...environmentIn(this.folder),
+      KUBECONFIG: this.#clusters.home.kubeconfig,
+      LIQO_REMOTE_KUBECONFIG: this.#clusters.aws.kubeconfig,
+      LIQOCTL: this.#clusters.liqoctl,
+      LIQO_TIMEOUT: '90',
+      CONVERGE_TIMEOUT: '90',
+      ...more,
+    }
+  }
+
+  async phase(script: PhaseScript, args: string[] = [], more: Record<string, string> = {}): Promise<Said> {
+    const console = listeningConsole()
+    const code = await runPhase(script, {
+      args,
+      environment: this.environment(more),
+      clock: systemClock,
+      exit: (code) => {
+        throw new Error(`exit ${code}`)
+      },
+      console,
+      prompt: { secret: async () => undefined, confirm: async () => this.answer },
+    })
+    return { code, text: console.lines.join('\n') }
+  }
+
+  /** Starts a script as a process of its own, that can be killed. */
+  start(name: string, args: string[] = [], more: Record<string, string> = {}): ChildProcess {
+    const script = join(projectFolder, 'scripts', `${name}.ts`)
+    return spawn(process.execPath, ['--import', 'tsx', script, ...args], {
+      env: { ...process.env, ...this.environment(more) },
+      stdio: 'ignore',
+      cwd: projectFolder,
+    })
+  }
+
+  /** kill -9 as soon as the journal has that. */
+  async killWhen(child: ChildProcess, what: (journal: Journal) => boolean): Promise<void> {
+    const ended = once(child, 'exit')
+    await until('the journal has what the process is to be killed at', async () => {
+      if (child.exitCode !== null) throw new Error('it ended by itself')
+      return what(this.journal())
+    })
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  journal(): Journal {
+    const run = currentRun(loadSettings(this.environment()))
+    return Journal.inMemory(run?.journalPath ?? null, systemClock.now)
+  }
+
+  /** The journal as it lies on the disk. */
+  journalText(): string {
+    const path = currentRun(loadSettings(this.environment()))?.journalPath ?? ''
+    return existsSync(path) ? readFileSync(path, 'utf8') : ''
+  }
+
+  /** A copy of the other cluster's kubeconfig whose server is one that nobody answers at. */
+  unreachable(): string {
+    const path = join(this.folder, 'unreachable.kubeconfig')
+    const text = readFileSync(this.#clusters.aws.kubeconfig, 'utf8')
+    writeFileSync(path, text.replace(/https:\/\/[^"]+/, 'https://127.0.0.1:1'))
+    return path
+  }
+}
