@@ -44,7 +44,7 @@ async function inRollback(body: (migration: Migration, talosctl: Talosctl, fake:
     const talosctl = await Talosctl.open({ talosctl: fake.path, talosVersion: 'v1.11.1', talosconfig })
     // A rollback begins no run: something was done before it.
     await runIn(folder, 'backup', async () => {})
-    const times = { MACHINE_TIMEOUT: '1', SHUTDOWN_TIMEOUT: '20', API_TIMEOUT: '1' }
+    const times = { MACHINE_TIMEOUT: '10', SHUTDOWN_TIMEOUT: '20', API_TIMEOUT: '1' }
     return await runIn(folder, 'rollback', (migration) => body(migration, talosctl, fake), [], times)
   } finally {
     await fake.remove()

@@ -6,6 +6,7 @@ import { describeMachine, sameMachine } from '../../talos/identity.ts'
 import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
 import { TalosctlError } from '../../talos/talosctl-error.ts'
+import { repeatedLook } from './look.ts'
 import type { KnownMachine, WayBack } from './way-back.ts'
 
 /** How it is known that the new machine runs no etcd of this cluster. */
@@ -37,13 +38,14 @@ function newMachineIsFenced(
   old: KnownMachine | undefined,
 ): Condition<Fenced> {
   let wasTold = false
+  const look = repeatedLook(talosctl)
   const silence = machineIsOff('the new machine', address, settings.shutdownTimeout)
   return {
     name: `the new machine at ${address} is reset and off`,
     timeoutSeconds: settings.shutdownTimeout,
     hint: 'If it hangs, look at its screen, then hold its power button, and the same command again.',
     probe: async (): Promise<Probe<Fenced>> => {
-      const seen = await lookAtMachine(talosctl, address)
+      const seen = await look(address)
       if (seen.state === 'silent') {
         const outcome = wasTold ? 'is reset and off' : 'is off, and may hold the cluster on its disk'
         const proof = await silence.probe()

@@ -13,6 +13,7 @@ import { finalSnapshot } from '../../talos/old-machine.ts'
 import { checkSnapshot, recoverEtcd, snapshotOfSet } from '../../talos/recovery.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
 import { refuseAlive } from './fence.ts'
+import { repeatedLook } from './look.ts'
 import type { KnownMachine, WayBack } from './way-back.ts'
 
 /** How the old machine comes back: with its disk as it was, or with an empty one. */
@@ -53,6 +54,7 @@ function oldMachineIsBack(
   replacement: KnownMachine | undefined,
 ): Condition<Comeback> {
   const elsewhere = replacement && replacement.address !== old.address ? replacement : undefined
+  const look = repeatedLook(talosctl)
   return {
     name: `the old machine runs again at ${old.address}`,
     timeoutSeconds: settings.machineTimeout,
@@ -60,7 +62,7 @@ function oldMachineIsBack(
     hint: `Power it on, and connect it to the network. Its screen shows its address, which must be ${old.address}.`,
     probe: async () => {
       if (elsewhere) refuseAlive(elsewhere, await lookAtMachine(talosctl, elsewhere.address))
-      const seen = await lookAtMachine(talosctl, old.address)
+      const seen = await look(old.address)
       if (replacement) refuseAlive(replacement, seen)
       return judge(old, seen)
     },
