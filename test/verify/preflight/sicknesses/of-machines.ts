@@ -95,6 +95,14 @@ export const ofMachines: readonly Sickness[] = [
     found: [['warning', 'CONTROLPLANE_CONFIG is what the machine runs on', 'machine.install.disk']],
   },
   {
+    what: 'a config that would make another Node of the new machine',
+    sicken: files(
+      (homelab) => homelab.config(controlplane.replace('hostname: talos00', 'hostname: talos01')),
+      (homelab) => homelab.config(controlplane),
+    ),
+    found: [['error', 'The node keeps its name on other hardware', 'controlplane.yaml']],
+  },
+  {
     what: 'a KubePrism that is off, and a Cilium that needs it',
     sicken: files(
       (homelab) => homelab.config(controlplane.replace('enabled: true\n      port: 7445', 'enabled: false')),

@@ -167,6 +167,14 @@ export const ofTheCluster: readonly Sickness[] = [
     found: [['error', 'Nothing blocks the drain', 'PodDisruptionBudget default/keep']],
   },
   {
+    what: 'a pod of nobody, on another node, that is not ready',
+    sicken: added([
+      pods,
+      { ...pod('broken', { nodeName: 'talos01' }, false), status: { phase: 'Pending', conditions: [] } },
+    ]),
+    found: [['warning', 'Pods outside of workloads are ready', 'Pod default/broken']],
+  },
+  {
     what: 'a pod that may run on this node alone',
     sicken: added([pods, pod('pinned', { nodeSelector: { 'kubernetes.io/hostname': 'talos00' } })]),
     found: [['warning', 'What runs on the Node can run elsewhere', 'ReplicaSet default/web']],
