@@ -89,6 +89,13 @@ export class HealthyHomelab {
     this.machines.has(address, 'get machineconfig v1alpha1', { v1alpha1: text })
   }
 
+  /** The same, with another authority in the place of one of its own. @param at which, in the order of the file: 0 is Talos', 1 Kubernetes' */
+  authority(at: number, days: number): void {
+    const crt = certificate(this.#elsewhere, '/O=another', days)
+    let seen = -1
+    this.config(controlplane.replace(/crt: \S+/g, (line) => (++seen === at ? `crt: ${crt}` : line)))
+  }
+
   names(hosts: string): void {
     writeFileSync(join(this.#elsewhere, 'hosts'), hosts)
   }

@@ -103,6 +103,22 @@ export const ofMachines: readonly Sickness[] = [
     found: [['error', 'The node keeps its name on other hardware', 'controlplane.yaml']],
   },
   {
+    what: 'a certificate authority that ends within a day',
+    sicken: files(
+      (homelab) => homelab.authority(1, 1),
+      (homelab) => homelab.config(controlplane),
+    ),
+    found: [['error', "The cluster's certificate authorities do not expire tonight", 'Kubernetes CA']],
+  },
+  {
+    what: 'a talosconfig of another cluster',
+    sicken: files(
+      (homelab) => homelab.authority(0, 3650),
+      (homelab) => homelab.config(controlplane),
+    ),
+    found: [['error', 'The talosconfig opens machines of CONTROLPLANE_CONFIG', '–']],
+  },
+  {
     what: 'a KubePrism that is off, and a Cilium that needs it',
     sicken: files(
       (homelab) => homelab.config(controlplane.replace('enabled: true\n      port: 7445', 'enabled: false')),
