@@ -48,6 +48,11 @@ const recipient = z
       z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
     ),
   )
+const joining = words.pipe(
+  z.array(
+    z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
+  ),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -73,6 +78,10 @@ export const variables = {
   AWS_OLD_ADDRESS: address.optional(),
   AWS_NEW_ADDRESS: address.optional(),
   AWS_REGION: text.optional(),
+  JOIN_NODES: joining.default([]),
+  MACHINE_NAME: nodeName.optional(),
+  MACHINE_ADDRESS: address.optional(),
+  REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -158,6 +167,12 @@ export interface Settings {
   readonly awsOldAddress: string | undefined
   readonly awsNewAddress: string | undefined
   readonly awsRegion: string | undefined
+  /** Scenario C: the machines that become control planes, in this order. */
+  readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
+  /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
+  readonly node: string | undefined
+  readonly ip: string | undefined
+  readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -325,6 +340,10 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     awsOldAddress: v.AWS_OLD_ADDRESS,
     awsNewAddress: v.AWS_NEW_ADDRESS,
     awsRegion: v.AWS_REGION,
+    joinNodes: v.JOIN_NODES,
+    node: v.MACHINE_NAME,
+    ip: v.MACHINE_ADDRESS,
+    redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -414,6 +433,16 @@ function isEndpoint(text: string): boolean {
 function isPeer(text: string): boolean {
   const [host = '', port, ...rest] = text.split(':')
   return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
+}
+
+function isJoining(text: string): boolean {
+  const { name, address } = nameAndAddress(text)
+  return nodeName.safeParse(name).success && isIP(address) !== 0
+}
+
+function nameAndAddress(text: string): { name: string; address: string } {
+  const [name = '', address = ''] = text.split('=')
+  return { name, address }
 }
 
 function findProjectFolder(from: string): string {

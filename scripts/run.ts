@@ -3,6 +3,7 @@ import { chain } from '../lib/migration/chain.ts'
 import { swapHardware } from '../lib/migration/swap-hardware.ts'
 import backup from './backup.ts'
 import drain from './drain.ts'
+import join from './join.ts'
 import preflight from './preflight.ts'
 import provision from './provision.ts'
 import repeer from './repeer.ts'
@@ -12,6 +13,6 @@ import unpeer from './unpeer.ts'
 import verify from './verify.ts'
 
 const preparing = [preflight, backup, unpeer, drain, shutdown]
-const moving = [provision, resume, repeer, verify]
+const moving = [provision, resume, repeer, join, verify]
 
 await chain('run', [...preparing, swapHardware, ...moving])

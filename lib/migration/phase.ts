@@ -6,7 +6,7 @@ import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
-import { comesAfter, evening, isOver, isTakenBack, verifyBelongs, verifyScenario } from './evening.ts'
+import { comesAfter, evening, isBegun, isOver, isTakenBack, verifyBelongs, verifyScenario } from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
@@ -146,6 +146,7 @@ class PhaseRun {
   #verifyOrder(journal: Journal): void {
     const { name, changes, standsIn } = this.#phase
     const { scenario } = this.#settings
+    if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     verifyBelongs(this.#phase, scenario)
     const after = comesAfter(this.#phase, scenario)
@@ -161,6 +162,11 @@ class PhaseRun {
     })
   }
 
+  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
+  #standsAlone(journal: Journal): boolean {
+    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
+  }
+
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
     const { name, summary } = this.#phase
     const { clock } = this.#surroundings
@@ -173,7 +179,8 @@ class PhaseRun {
     try {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
-      if (name === 'verify' && isOver(this.#settings.scenario, journal)) journal.append({ type: 'end' })
+      const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
+      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0
@@ -265,7 +272,7 @@ export function report(error: unknown, console: Console): number {
 function help(known: Phase, console: Console, own: FlagKinds): number {
   console.info(`task migrate:${known.name}: ${known.summary}.`)
   console.info(`Changes: ${known.changes ?? 'nothing'}.`)
-  const flags = ['--dry-run', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
+  const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
 }

@@ -12,12 +12,12 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
-  /** It makes sense by itself too, in the other scenarios. */
-  readonly alone?: true
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
+  readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
 }
@@ -70,6 +70,15 @@ export const phases: readonly Phase[] = [
     scenarios: ['A', 'B'],
   },
   {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes: 'the homelab’s repository',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
+  },
+  {
     name: 'resume',
     summary: 'undo the drain, wait for convergence',
     changes: 'the cluster',
@@ -89,6 +98,14 @@ export const phases: readonly Phase[] = [
     alone: true,
     repeatable: true,
   },
+  {
+    name: 'join',
+    summary: 'more control planes, one after the other',
+    changes: 'the machines that join, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
+    repeatable: true,
+  },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
 ]
 
@@ -99,6 +116,14 @@ const anyTime: readonly Phase[] = [
     summary: 'copy the data of local volumes off the machine, or back onto it',
     changes: 'copies of local volumes; with --back, the volumes themselves',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'leave',
+    summary: 'take one control plane out, in order, or after it has died',
+    changes: 'the machine that leaves, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   {

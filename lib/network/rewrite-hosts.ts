@@ -14,9 +14,9 @@ import { replaceFile } from '../migration/operator-files.ts'
 import { describeMoves, type Move } from './addresses.ts'
 import { type MovedLine, movedHosts } from './hosts-file.ts'
 
-const undoKind = 'hosts-file'
+export const hostsUndoKind = 'hosts-file'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(hostsUndoKind),
   path: z.string(),
   /** the whole file as it was, for the operator */
   backup: z.string(),
@@ -52,7 +52,7 @@ export async function rewriteHosts(
   const prepared = join(migration.runFolder, `hosts.${digest(text)}`)
   const backup = join(migration.runFolder, `hosts.${digest(content)}.before`)
   if (!migration.dryRun) await writeFileAtomic(backup, latin1(content))
-  const undo = { kind: undoKind, path, backup, patch: patchOf(content, text) }
+  const undo = { kind: hostsUndoKind, path, backup, patch: patchOf(content, text) }
   if (await mayWrite(path)) {
     await migration.change(what, { undo, apply: () => replaceFile(path, latin1(text)) })
     return undefined
@@ -68,7 +68,7 @@ export async function rewriteHosts(
 }
 
 /** Puts the lines back that were changed; what else was written into the file meanwhile stays. */
-export async function undoHosts(effects: HostsEffects, change: JournaledChange): Promise<Undone> {
+export async function undoHosts(effects: HostsEffects, change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, backup, patch } = undoSchema.parse(change.undo)
   const content = await readHosts(path).catch((error: unknown) => error as OperatorError)
   if (typeof content !== 'string') return `conflict: ${content.message}`

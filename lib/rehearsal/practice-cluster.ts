@@ -141,14 +141,13 @@ export class PracticeCluster {
     await Promise.all(
       numbers.map(async (number) => {
         const name = `worker0${number}`
-        const address = this.#network.address(nodeHost + 10 + number)
-        const worker = this.#makeMachine(name, 10 + number, address)
+        const worker = this.#makeMachine(name, 10 + number, nodeHost + 10 + number)
         this.workers.push(worker)
         worker.powerOn()
         await worker.waitFor('maintenance-ready', wait)
         const patch = JSON.stringify({ machine: { network: { hostname: name } } })
         const config = ['--file', this.homelab.workerConfig, '--config-patch', patch]
-        await this.talosctl('apply-config', '--insecure', '--nodes', address, ...config)
+        await this.talosctl('apply-config', '--insecure', '--nodes', worker.hardware.address, ...config)
       }),
     )
     await this.#nodesReady(wait)
@@ -182,22 +181,26 @@ export class PracticeCluster {
     return KubernetesApi.fromFile(this.homelab.kubeconfig)
   }
 
-  /** Another machine for the control plane: its own hardware, an empty disk, not powered on yet; by default on the same address. */
-  addMachine(name: string, address = this.address): PracticeMachine {
-    const machine = this.#makeMachine(name, this.machines.length, address)
+  /**
+   * Another machine for the control plane: its own hardware, an empty disk, not powered on yet.
+   * @param host its number in the network; without one it has the old machine's address
+   */
+  addMachine(name: string, host = nodeHost): PracticeMachine {
+    const machine = this.#makeMachine(name, this.machines.length, host)
     this.machines.push(machine)
     return machine
   }
 
   /** A machine of another cluster, on an address of its own in the same network. */
   addStranger(name: string): PracticeMachine {
-    const number = 100 + this.strangers.length
-    const machine = this.#makeMachine(name, number - 50, this.#network.address(number))
+    const host = 100 + this.strangers.length
+    const machine = this.#makeMachine(name, host - 50, host)
     this.strangers.push(machine)
     return machine
   }
 
-  #makeMachine(name: string, index: number, address: string): PracticeMachine {
+  #makeMachine(name: string, index: number, host: number): PracticeMachine {
+    const address = this.#network.address(host)
     return new PracticeMachine(typePlate(name, index, address, this.#options.bootDelayMs ?? 1000), {
       folder: this.folder,
       neighbours: join(this.folder, 'discovery'),
@@ -234,7 +237,8 @@ export function localPathRoot(machine: PracticeMachine): string {
 
 /** The node's number in its network: the runbook's node is 192.168.1.54. */
 const nodeHost = 54
-const newNodeHost = 57
+/** That of a new machine which does not get the old one's address. */
+export const newNodeHost = 57
 
 function typePlate(name: string, index: number, address: string, bootDelayMs: number): Hardware {
   const digits = String(index + 1).padStart(2, '0')

@@ -1,22 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { outages, watchAvailability } from '../kubernetes/availability.ts'
 import { stillAway } from '../kubernetes/evacuation/ledger.ts'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
 import { OperatorError } from '../migration/errors.ts'
 import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
-import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
-import { movedProofs } from './moved.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { compareRebuilt, convergedProof, readAnnounced } from './rebuilt.ts'
 import { runTask } from './run-task.ts'
+import { type Moving, prepareMove } from './scenario-b.ts'
 import { readTruth, type Truth } from './truth.ts'
 import { volumesProof } from './volume-trees.ts'
 
@@ -74,22 +74,25 @@ export async function rehearseScenario(options: RehearsalOptions): Promise<Rehea
 }
 
 async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
-  const before = await step('Write down every object of the cluster', () => truthOf(cluster))
+  const isMove = options.scenario === 'B'
+  const moving = isMove ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
+  const owed = (truth: Truth) => moving?.owed(truth) ?? truth
+  const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
-  const kubeconfig = readFileSync(cluster.homelab.kubeconfig, 'utf8')
-  const availability = await watchAvailability(kubeconfig, newAddress(cluster, options))
+  const { kubeconfig } = cluster.homelab
+  const availability = await watchAvailability(readFileSync(kubeconfig, 'utf8'), moving && { movesTo: moving.movesTo })
   try {
-    const { exitCode, replacement } = await planAndMigrate(cluster, options)
+    const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
     const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
     const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : [...compareTruths(before, await truthOf(cluster)), proof]),
+        : [...compareTruths(before, owed(await truthOf(cluster))), proof]),
       offProof(cluster.old),
       await etcdProof(cluster),
-      ...(options.scenario === 'B' ? await movedProofs(cluster) : []),
+      ...((await moving?.proofs()) ?? []),
     ])
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
@@ -101,16 +104,21 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   } finally {
     availability.stop()
     await adversaries.stop()
+    await moving?.stop()
   }
 }
 
 /** As migrate(), with the plan before it: it writes down what is restored, and announces what is lost. */
-async function planAndMigrate(cluster: PracticeCluster, options: RehearsalOptions): ReturnType<typeof migrate> {
+async function planAndMigrate(
+  cluster: PracticeCluster,
+  options: RehearsalOptions,
+  moving: Moving | undefined,
+): ReturnType<typeof migrate> {
   if (options.recovery === 'gitops') {
     const exitCode = await taskOf(cluster, ['migrate:plan', 'RECOVERY=gitops'], options)
     if (exitCode !== 0) return { exitCode, replacement: null }
   }
-  return migrate(cluster, options)
+  return migrate(cluster, options, moving)
 }
 
 async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Proof[]> {
@@ -127,34 +135,32 @@ async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Pr
 async function migrate(
   cluster: PracticeCluster,
   options: RehearsalOptions,
+  moving: Moving | undefined,
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
-  const address = newAddress(cluster, options)
   const signal = AbortSignal.any([options.signal, ended.signal])
-  const swap = swapWhenAsked(cluster, { signal, ...(address === undefined ? {} : { address }) })
+  const swap = swapWhenAsked(cluster, { signal, ...(moving ? { host: moving.host } : {}) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
-  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`]
-  const exitCode = await taskOf(
-    cluster,
-    ['migrate:run', ...settings, ...(address ? [`NEW_TALOS_NODE=${address}`, 'LIQO_NAMESPACE=liqo-practice'] : [])],
-    options,
-  )
+  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`, ...(moving?.settings ?? [])]
+  const exitCode = await taskOf(cluster, ['migrate:run', ...settings], options)
   ended.abort()
   return { exitCode, replacement: await swap }
 }
 
-function newAddress(cluster: PracticeCluster, { scenario }: RehearsalOptions): string | undefined {
-  return scenario === 'B' ? cluster.newAddress : undefined
-}
-
-function taskOf(cluster: PracticeCluster, args: string[], { flags, signal }: RehearsalOptions): Promise<number> {
+/** Types a task as the operator of the practice cluster. @returns its exit code */
+export function taskOf(
+  cluster: PracticeCluster,
+  args: string[],
+  { flags, signal }: Pick<RehearsalOptions, 'flags' | 'signal'>,
+): Promise<number> {
   const dashes = flags.length > 0 ? ['--', ...flags] : []
   const run = { task: cluster.binaries.task, environment: cluster.environment, output: 'inherit', signal } as const
   return runTask([...args, ...dashes], run)
 }
 
-async function truthOf(cluster: PracticeCluster): Promise<Truth> {
+/** Every object of the practice cluster, written down. */
+export async function truthOf(cluster: PracticeCluster): Promise<Truth> {
   const api = await cluster.api()
   try {
     return await readTruth(api)
@@ -175,7 +181,8 @@ export function phaseResults(journalPath: string): PhaseResult[] {
   return [...results.values()]
 }
 
-function journalOf(cluster: PracticeCluster): string {
+/** The journal of the run that is rehearsed. */
+export function journalOf(cluster: PracticeCluster): string {
   return join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
 }
 
@@ -205,14 +212,19 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }: RehearsalOptions): Error {
+/** What a rehearsed run that failed comes to. */
+export function runFailed(
+  exitCode: number,
+  cluster: PracticeCluster,
+  { keep, signal }: Pick<RehearsalOptions, 'keep' | 'signal'>,
+): Error {
   if (signal.aborted) return signal.reason
   const logs = cluster.machines.map((machine) => machine.logPath).join(', ')
   return new OperatorError(`The rehearsed run ended with exit code ${exitCode}.`, {
     means: 'What is written above is what an operator would have seen. The practice cluster is taken away.',
     next: keep
       ? `Look at the run in ${cluster.homelab.outputDir} and at the machines' logs: ${logs}`
-      : 'npm run rehearse -- --scenario A --keep   leaves its folder behind for a look',
+      : 'With --keep it leaves its folder behind for a look.',
   })
 }
 
@@ -230,7 +242,8 @@ export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
   showDowntime(downtime, console)
 }
 
-function showProofs(proofs: readonly Proof[], console: Console): void {
+/** The proofs, and what speaks against those that do not hold. */
+export function showProofs(proofs: readonly Proof[], console: Console): void {
   const rows = proofs.map(({ claim, holds, evidence }) => [holds ? 'proven' : 'NOT PROVEN', claim, evidence])
   console.table('Proofs', ['', 'claim', 'rests on'], rows)
   for (const { claim, against } of proofs) {

@@ -47,7 +47,8 @@ export async function replaceKubeconfig(
   })
 }
 
-async function keepPrevious(
+/** Keeps a kubeconfig, encrypted, in the run folder. @returns where; null when there is none */
+export async function keepPrevious(
   path: string,
   folder: string,
   encrypt: (plain: Buffer, path: string) => Promise<void>,

@@ -5,11 +5,11 @@ import type { ExecutionContext } from 'ava'
 import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
 import { type Adversaries, startAdversaries } from '../../lib/rehearsal/adversaries.ts'
 import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
-import { movedProofs } from '../../lib/rehearsal/moved.ts'
 import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
-import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
+import { newNodeHost, PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
 import { compareTruths, etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { runTask, type TaskRun } from '../../lib/rehearsal/run-task.ts'
+import { movedProofs } from '../../lib/rehearsal/scenario-b-proofs.ts'
 import { readTruth, type Truth } from '../../lib/rehearsal/truth.ts'
 
 export interface TaskResult {
@@ -51,8 +51,8 @@ export async function practise(
   const before = await truthOf(cluster)
   const adversaries = startAdversaries(cluster.homelab.kubeconfig, options.canary ? { canary: options.canary } : {})
   t.teardown(() => adversaries.stop())
-  const address = moves ? cluster.newAddress : cluster.address
-  swapWhenAsked(cluster, { signal: tasks.signal, address }).catch((error) => t.log(`the swap failed: ${error}`))
+  const swap = { signal: tasks.signal, ...(moves ? { host: newNodeHost } : {}) }
+  swapWhenAsked(cluster, swap).catch((error) => t.log(`the swap failed: ${error}`))
   return {
     cluster,
     before,

@@ -6,6 +6,7 @@ import { describePlace, type NebulaFacts, type Place, pathOf, type StoredConfig,
 import { type HostEdit, hostEdits, inverse, withEdits } from './hosts.ts'
 import type { Move } from './moves.ts'
 import { exchange, reasonOf, restarted } from './renew.ts'
+import { linesIn } from './repository.ts'
 
 /** The undo data of edited hosts: the edits and what the text was and is, as digests, for a config may have a key in it. */
 const edited = z.object({
@@ -37,7 +38,7 @@ export async function outdatedConfigs(
 ): Promise<OutdatedConfig[]> {
   const outdated = facts.configs
     .map((config) => ({ config, edits: hostEdits(config.text, moves) }))
-    .filter(({ edits }) => edits.length > 0)
+    .filter(({ config, edits }) => edits.length > 0 || linesIn(config.text, moves).length > 0)
   return Promise.all(
     outdated.map(async (each) => {
       const { place } = each.config

@@ -7,7 +7,10 @@ import { describePeer, type Peer } from './peers.ts'
 const name = 'talos-migrate-mesh-check'
 const patienceSeconds = 120
 
-/** Asks each peer until it answers; its last words are those that did not (exit code 1). A refused connection is an answer, too. */
+/**
+ * Asks each peer until it answers; its last words are those that did not (exit code 1). Whether the node is in the mesh is not known here, and a gateway refuses
+ * what it has no way to: a refused connection is none.
+ */
 const script = `
 for tool in nc ping; do
   command -v "$tool" > /dev/null || { echo "the image has no $tool"; exit 2; }
@@ -17,15 +20,16 @@ reached() {
   case $1 in
     *:*)
       said=$(nc -z -w 3 "\${1%:*}" "\${1##*:}" 2>&1) && return 0
-      case $said in *[Rr]efused*) return 0 ;; esac
+      case $said in *[Rr]efused*) why='(refused)' ;; esac
       return 1 ;;
     *) ping -c 1 -W 3 "$1" > /dev/null 2>&1 ;;
   esac
 }
 silent=
 for peer; do
+  why=
   until reached "$peer"; do
-    if [ "$(date +%s)" -ge "$end" ]; then silent="$silent $peer"; break; fi
+    if [ "$(date +%s)" -ge "$end" ]; then silent="$silent $peer$why"; break; fi
     sleep 1
   done
 done

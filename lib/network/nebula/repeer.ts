@@ -70,9 +70,10 @@ async function warnOfHolder(
 async function bringHosts(migration: Migration, api: KubernetesApi, facts: NebulaFacts, holderOf: HolderOf) {
   const { settings, console, flags } = migration
   const outdated = await outdatedConfigs(api, facts, movesOf(settings), holderOf)
-  showOutdated(migration, outdated)
-  const own = outdated.filter(({ holder }) => holder === undefined)
-  if (own.length < outdated.length) {
+  showOutdated(migration, outdated, movesOf(settings))
+  const editable = outdated.filter(({ edits }) => edits.length > 0)
+  const own = editable.filter(({ holder }) => holder === undefined)
+  if (own.length < editable.length) {
     console.info('What Git holds is changed there (task migrate:rewrite-ip), and comes into the cluster by itself.')
   }
   if (own.length === 0) return

@@ -32,7 +32,8 @@ export async function hostMapsInRepository(folder: string, moves: readonly Move[
   )
 }
 
-function linesIn(text: string, moves: readonly Move[]): RepositoryFile['lines'] {
+/** The lines in which an address stands that changes. */
+export function linesIn(text: string, moves: readonly Move[]): RepositoryFile['lines'] {
   return text
     .split('\n')
     .flatMap((line, index) =>

@@ -1,9 +1,10 @@
 import type { Migration } from '../../migration/migration.ts'
 import type { OutdatedConfig } from './change-hosts.ts'
 import { describePlace, type NebulaFacts, type StoredCertificate } from './facts.ts'
+import { withEdits } from './hosts.ts'
 import type { Move } from './moves.ts'
 import { authorityOf } from './renew.ts'
-import type { RepositoryFile } from './repository.ts'
+import { linesIn, type RepositoryFile } from './repository.ts'
 
 const soonDays = 30
 
@@ -47,11 +48,24 @@ export function warningsOf(facts: NebulaFacts, now: Date): string[] {
 }
 
 /** Shows who holds what is outdated, so that it is clear whether Git or the cluster is to be changed. */
-export function showOutdated({ console }: Migration, outdated: readonly OutdatedConfig[]): void {
+export function showOutdated(
+  { console }: Migration,
+  outdated: readonly OutdatedConfig[],
+  moves: readonly Move[],
+): void {
   const rows = outdated.flatMap(({ config, edits, holder }) =>
     edits.map(({ entry, to }) => [entry, to, describePlace(config.place), holder ?? 'the cluster alone']),
   )
   if (rows.length > 0) console.table('Nebula hosts that change', ['entry', 'to be', 'where', 'held by'], rows)
+  for (const { config, edits } of outdated) {
+    // A rule of the firewall, a comment: what it is to be is not known, and a line of a Secret is not shown.
+    for (const { line, text, move } of linesIn(withEdits(config.text, edits), moves)) {
+      const shown = config.place.kind === 'Secret' ? '' : `: ${text}`
+      console.warn(
+        `${describePlace(config.place)}, line ${line}, holds ${move.from} too, and is yours to change${shown}`,
+      )
+    }
+  }
 }
 
 /** Shows the lines of the repository in which an address stands that changes; migrate:rewrite-ip changes them. */

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { OperatorError } from '../migration/errors.ts'
+import { Journal } from '../migration/journal.ts'
+import type { JournaledChange, Json, Migration, Undone } from '../migration/migration.ts'
+import { undoRewrite } from './apply.ts'
+
+/** How changes are taken back, by their kinds. */
+export type Undoing = Readonly<Record<string, (change: JournaledChange) => Promise<Undone>>>
+
+/**
+ * Takes the newest rewrites back: all of this run's, else those of the last run that made any.
+ * @throws OperatorError when there is none
+ */
+export async function takeBackRewrites(migration: Migration, undoing: Undoing): Promise<Json> {
+  const own = standing(migration.journal, undoing)
+  for (const change of own) await migration.undo(change, () => undoOne(change, undoing))
+  if (own.length > 0) return { takenBack: own.length }
+  const earlier = newestEarlier(migration, undoing)
+  if (earlier === undefined) {
+    throw new OperatorError('There is no rewrite to take back.', {
+      means: `No run in ${migration.settings.outputDir} has made one that was not taken back.`,
+      next: 'If OUTPUT_DIR was another one then, set it. Else Git knows what was there: git diff',
+    })
+  }
+  for (const change of earlier.changes) await takeBackEarlier(migration, earlier.journalPath, change, undoing)
+  return { takenBack: earlier.changes.length }
+}
+
+async function takeBackEarlier(
+  migration: Migration,
+  journalPath: string,
+  change: JournaledChange,
+  undoing: Undoing,
+): Promise<void> {
+  await migration.change(`take back: ${change.what}`, {
+    apply: async () => {
+      const outcome = await undoOne(change, undoing)
+      if (outcome.startsWith('conflict')) {
+        return migration.console.warn(`${change.what} was not undone, ${outcome}`)
+      }
+      // The run that made it shall not offer it again.
+      const journal = Journal.open(journalPath, migration.clock.now)
+      journal.append({ type: 'outcome', id: change.id, state: 'undone' })
+      journal.close()
+    },
+  })
+}
+
+/** The last one first: a file may have been rewritten twice. */
+function standing(journal: Journal, undoing: Undoing): JournaledChange[] {
+  return journal
+    .changes()
+    .filter(({ state, undo }) => state !== 'undone' && undo !== null && undo.kind in undoing)
+    .toReversed()
+}
+
+function newestEarlier(
+  { settings, clock }: Migration,
+  undoing: Undoing,
+): { journalPath: string; changes: JournaledChange[] } | undefined {
+  const runs = join(settings.outputDir, 'runs')
+  const names = existsSync(runs) ? readdirSync(runs).sort().toReversed() : []
+  for (const name of names) {
+    const journalPath = join(runs, name, 'journal.jsonl')
+    const changes = standing(Journal.inMemory(journalPath, clock.now), undoing)
+    if (changes.length > 0) return { journalPath, changes }
+  }
+  return undefined
+}
+
+/**
+ * Takes a rewrite of the repository back, byte for byte.
+ * @throws OperatorError when files were changed since: then nothing of that rewrite is taken back
+ */
+export async function takeBackRepository(change: JournaledChange): Promise<Undone> {
+  const outcome = await undoRewrite(change)
+  if (!outcome.startsWith('conflict')) return outcome
+  throw new OperatorError(`The rewrite cannot be taken back, ${outcome}.`, {
+    means: 'Nothing of it was taken back: what somebody has written since would be lost.',
+    next: 'Put these files back as the rewrite left them (git diff shows what came after), then the same command again.',
+  })
+}
+
+function undoOne(change: JournaledChange, undoing: Undoing): Promise<Undone> {
+  const undo = undoing[change.undo?.kind ?? '']
+  if (undo === undefined) throw new Error(`nobody undoes ${change.what}`)
+  return undo(change)
+}
