@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { parseFlags } from '../lib/migration/command-line.ts'
-import { type Console, createConsole } from '../lib/migration/console.ts'
+import { createConsole } from '../lib/migration/console.ts'
 import { report } from '../lib/migration/phase.ts'
+import type { Scenario } from '../lib/migration/phases.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
+import type { Proof } from '../lib/rehearsal/proofs.ts'
 import { type RehearsalOptions, rehearseScenario, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 import { rehearseScenarioC, showRehearsalC } from '../lib/rehearsal/scenario-c.ts'
-import { recoveryOf, scenarioOf, usage } from '../lib/rehearsal/usage.ts'
+import { byHandOf, recoveryOf, scenarioOf, usage } from '../lib/rehearsal/usage.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
@@ -28,10 +30,9 @@ try {
   const scenario = scenarioOf(flags.scenario ?? process.env.SCENARIO ?? 'A')
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
-  const how = { keep: flags.keep === true, flags: passedOn }
-  if (flags['by-hand'] && scenario !== 'C') await practiseByHand({ console, signal: stop.signal, scenario, recovery })
-  else if (scenario === 'C') process.exitCode = await rehearseC(console, how)
-  else process.exitCode = await rehearse(console, { ...how, scenario, recovery })
+  const how = { console, signal: stop.signal, keep: flags.keep === true, flags: passedOn }
+  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, scenario: byHandOf(scenario), recovery })
+  else process.exitCode = await rehearse({ scenario, recovery, ...how })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
@@ -39,26 +40,28 @@ try {
 // Work that was abandoned by an interruption must not keep the process.
 process.exit()
 
-async function rehearse(console: Console, how: Omit<RehearsalOptions, 'console' | 'signal'>): Promise<number> {
+async function rehearse(options: Omit<RehearsalOptions, 'scenario'> & { scenario: Scenario }): Promise<number> {
+  const { scenario, recovery } = options
   const began = Date.now()
-  const rehearsal = await rehearseScenario({ console, signal: stop.signal, ...how })
-  showRehearsal(rehearsal, console)
-  const holds = rehearsal.proofs.every((proof) => proof.holds)
+  const proofs = scenario === 'C' ? await growing(options) : await moving({ ...options, scenario })
+  const holds = proofs.every((proof) => proof.holds)
   const seconds = Math.round((Date.now() - began) / 1000)
-  const outcome = holds ? 'All proofs hold.' : 'Not all proofs hold.'
+  const way = recovery === 'gitops' ? ', rebuilt from Git,' : ''
   console.info('')
-  const way = how.recovery === 'gitops' ? ', rebuilt from Git,' : ''
-  console.info(`Scenario ${how.scenario}${way} was rehearsed in ${seconds} s. ${outcome}`)
+  console.info(
+    `Scenario ${scenario}${way} was rehearsed in ${seconds} s. ${holds ? 'All proofs hold.' : 'Not all proofs hold.'}`,
+  )
   return holds ? 0 : 1
 }
 
-async function rehearseC(console: Console, how: Pick<RehearsalOptions, 'keep' | 'flags'>): Promise<number> {
-  const began = Date.now()
-  const rehearsal = await rehearseScenarioC({ console, signal: stop.signal, ...how })
+async function moving(options: RehearsalOptions): Promise<Proof[]> {
+  const rehearsal = await rehearseScenario(options)
+  showRehearsal(rehearsal, console)
+  return rehearsal.proofs
+}
+
+async function growing(options: Omit<RehearsalOptions, 'scenario' | 'recovery'>): Promise<Proof[]> {
+  const rehearsal = await rehearseScenarioC(options)
   showRehearsalC(rehearsal, console)
-  const holds = rehearsal.proofs.every((proof) => proof.holds)
-  const seconds = Math.round((Date.now() - began) / 1000)
-  console.info('')
-  console.info(`Scenario C was rehearsed in ${seconds} s. ${holds ? 'All proofs hold.' : 'Not all proofs hold.'}`)
-  return holds ? 0 : 1
+  return rehearsal.proofs
 }

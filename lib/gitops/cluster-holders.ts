@@ -8,11 +8,8 @@ const engines: readonly [string, string][] = [
   ['argoproj.io', 'applications'],
 ]
 
-/**
- * Reads the Kustomizations, HelmReleases and Applications of a cluster, to tell of any object who would write it anew.
- * @returns of an object with kind and apiVersion: `Kustomization flux-system/mesh`, or its owner; undefined when the cluster alone holds it
- */
-export async function holdersInCluster(api: KubernetesApi): Promise<(object: KubernetesObject) => string | undefined> {
+/** Reads the Kustomizations, HelmReleases and Applications of a cluster: those who hold what comes from Git. */
+export async function readHolders(api: KubernetesApi): Promise<Holders> {
   const holders = new Holders()
   for (const [group, resource] of engines) {
     for (const served of await servedResources(api, group, [resource])) {
@@ -20,6 +17,15 @@ export async function holdersInCluster(api: KubernetesApi): Promise<(object: Kub
         holders.note({ resource: `${resource}.${group}`, object })
     }
   }
+  return holders
+}
+
+/**
+ * Tells of any object who would write it anew.
+ * @returns of an object with kind and apiVersion: `Kustomization flux-system/mesh`, or its owner; undefined when the cluster alone holds it
+ */
+export async function holdersInCluster(api: KubernetesApi): Promise<(object: KubernetesObject) => string | undefined> {
+  const holders = await readHolders(api)
   return (object) => {
     const [owner] = object.metadata.ownerReferences ?? []
     const resource = `${object.kind?.toLowerCase()}s`

@@ -30,19 +30,19 @@ export const consistentRead = '/api/v1/namespaces/kube-system'
  * open would hang on a machine whose power is gone.
  * Source: https://kubernetes.io/docs/reference/using-api/health-checks/
  * @param kubeconfig the text of one that is let in before and after
- * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it whether it is
- *   ready. movesTo: the URL that it has afterwards; it is up when either answers
+ * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it
+ *   whether it is ready. movesTo: the address that the API server will have afterwards, when that is another one
  */
 export async function watchAvailability(
   kubeconfig: string,
-  { server, path = '/readyz', movesTo }: { server?: string; path?: string; movesTo?: string } = {},
+  { server, path = '/readyz', movesTo }: { server?: string; path?: string; movesTo?: string | undefined } = {},
 ): Promise<Availability> {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
-  const servers = [server ?? config.getCurrentCluster()?.server, ...(movesTo === undefined ? [] : [movesTo])]
-  const urls = servers.map((each) => new URL(path, each))
+  const url = new URL(path, server ?? config.getCurrentCluster()?.server)
+  const urls = [url, ...(movesTo === undefined ? [] : [new URL(`${url.protocol}//${movesTo}:${url.port}${path}`)])]
   const samples: Sample[] = []
   let pending = 0
   const look = () => {

@@ -37,7 +37,7 @@ export async function practiseByHand({ console, signal, scenario, recovery }: Pr
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
       tell(cluster, console, { scenario, recovery, settings: moving?.settings ?? [] })
-      const replacement = await swapWhenAsked(cluster, { signal, ...(moving ? { host: moving.host } : {}) })
+      const replacement = await swapWhenAsked(cluster, { signal, ...(moving ? { address: moving.address } : {}) })
       if (replacement)
         console.info(`The hardware was swapped: ${replacement.hardware.name} is on at ${replacement.hardware.address}.`)
       await aborted(signal)

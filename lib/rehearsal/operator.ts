@@ -9,8 +9,8 @@ export interface SwapOptions {
   clock?: Clock
   /** Milliseconds that the operator's hands need between the proof and the new machine's power button; default 0. */
   handsMs?: number
-  /** The new machine's number in the network; without one it gets the old one's address. */
-  host?: number
+  /** The address of the new machine; by default that of the old one. */
+  address?: string
 }
 
 const lookEveryMs = 100
@@ -31,7 +31,7 @@ export async function swapWhenAsked(cluster: PracticeCluster, options: SwapOptio
   await clock.sleep(options.handsMs ?? 0, options.signal)
   if (options.signal.aborted) return null
   await cluster.old.cutPower()
-  const replacement = cluster.addMachine('new', options.host)
+  const replacement = cluster.addMachine('new', options.address)
   replacement.powerOn()
   return replacement
 }

@@ -9,7 +9,7 @@ import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
 import { populate } from './homelab.ts'
-import { createHomelab, homelabEnvironment, type PracticeHomelab } from './practice-homelab.ts'
+import { createHomelab, homelabEnvironment, type PracticeHomelab, practiceNames } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
 import { runTalosctl } from './run-talosctl.ts'
 import { makeWorkFolder } from './work-folder.ts'
@@ -128,7 +128,8 @@ export class PracticeCluster {
       }
     })
     this.#copyingPods = startCopyingPods(this.homelab.kubeconfig, {
-      localPathRoot: () => {
+      localPathRoot: (node) => {
+        if (node !== practiceNames.node) return join(this.folder, 'workers', node)
         const machine = this.machines.findLast((each) => each.running)
         return machine ? localPathRoot(machine) : null
       },
@@ -141,7 +142,7 @@ export class PracticeCluster {
     await Promise.all(
       numbers.map(async (number) => {
         const name = `worker0${number}`
-        const worker = this.#makeMachine(name, 10 + number, nodeHost + 10 + number)
+        const worker = this.#makeMachine(name, 10 + number, this.addressAt(nodeHost + 10 + number))
         this.workers.push(worker)
         worker.powerOn()
         await worker.waitFor('maintenance-ready', wait)
@@ -181,12 +182,14 @@ export class PracticeCluster {
     return KubernetesApi.fromFile(this.homelab.kubeconfig)
   }
 
-  /**
-   * Another machine for the control plane: its own hardware, an empty disk, not powered on yet.
-   * @param host its number in the network; without one it has the old machine's address
-   */
-  addMachine(name: string, host = nodeHost): PracticeMachine {
-    const machine = this.#makeMachine(name, this.machines.length, host)
+  /** An address of the practice network. @param host its number there */
+  addressAt(host: number): string {
+    return this.#network.address(host)
+  }
+
+  /** Another machine for the control plane: its own hardware, an empty disk, not powered on yet; by default on the same address. */
+  addMachine(name: string, address = this.address): PracticeMachine {
+    const machine = this.#makeMachine(name, this.machines.length, address)
     this.machines.push(machine)
     return machine
   }
@@ -194,13 +197,12 @@ export class PracticeCluster {
   /** A machine of another cluster, on an address of its own in the same network. */
   addStranger(name: string): PracticeMachine {
     const host = 100 + this.strangers.length
-    const machine = this.#makeMachine(name, host - 50, host)
+    const machine = this.#makeMachine(name, host - 50, this.addressAt(host))
     this.strangers.push(machine)
     return machine
   }
 
-  #makeMachine(name: string, index: number, host: number): PracticeMachine {
-    const address = this.#network.address(host)
+  #makeMachine(name: string, index: number, address: string): PracticeMachine {
     return new PracticeMachine(typePlate(name, index, address, this.#options.bootDelayMs ?? 1000), {
       folder: this.folder,
       neighbours: join(this.folder, 'discovery'),
@@ -237,8 +239,7 @@ export function localPathRoot(machine: PracticeMachine): string {
 
 /** The node's number in its network: the runbook's node is 192.168.1.54. */
 const nodeHost = 54
-/** That of a new machine which does not get the old one's address. */
-export const newNodeHost = 57
+const newNodeHost = 57
 
 function typePlate(name: string, index: number, address: string, bootDelayMs: number): Hardware {
   const digits = String(index + 1).padStart(2, '0')

@@ -79,8 +79,8 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   const owed = (truth: Truth) => moving?.owed(truth) ?? truth
   const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
-  const { kubeconfig } = cluster.homelab
-  const availability = await watchAvailability(readFileSync(kubeconfig, 'utf8'), moving && { movesTo: moving.movesTo })
+  const kubeconfig = readFileSync(cluster.homelab.kubeconfig, 'utf8')
+  const availability = await watchAvailability(kubeconfig, { movesTo: moving?.address })
   try {
     const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
@@ -89,7 +89,8 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : [...compareTruths(before, owed(await truthOf(cluster))), proof]),
+        : compareTruths(before, owed(await truthOf(cluster)))),
+      proof,
       offProof(cluster.old),
       await etcdProof(cluster),
       ...((await moving?.proofs()) ?? []),
@@ -139,11 +140,13 @@ async function migrate(
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
   const signal = AbortSignal.any([options.signal, ended.signal])
-  const swap = swapWhenAsked(cluster, { signal, ...(moving ? { host: moving.host } : {}) })
+  const swap = swapWhenAsked(cluster, { signal, ...(moving ? { address: moving.address } : {}) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
   const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`, ...(moving?.settings ?? [])]
-  const exitCode = await taskOf(cluster, ['migrate:run', ...settings], options)
+  // What is rewritten is asked for at a terminal.
+  const flags = moving ? [...options.flags, '--yes'] : options.flags
+  const exitCode = await taskOf(cluster, ['migrate:run', ...settings], { ...options, flags })
   ended.abort()
   return { exitCode, replacement: await swap }
 }

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { peerId, startAwsPeer } from './liqo/aws-peer.ts'
-import { newNodeHost, type PracticeCluster } from './practice-cluster.ts'
+import type { PracticeCluster } from './practice-cluster.ts'
 import { practiceNames } from './practice-homelab.ts'
 import type { Proof } from './proofs.ts'
 import { movedProofs, peeringProof } from './scenario-b-proofs.ts'
@@ -11,10 +11,8 @@ import type { Truth } from './truth.ts'
 export interface Moving {
   /** for the task line */
   readonly settings: readonly string[]
-  /** the new machine's number in the network */
-  readonly host: number
-  /** the URL of the API server afterwards */
-  readonly movesTo: string
+  /** the new machine's */
+  readonly address: string
   /** The truth without what the evening makes anew on purpose. */
   owed(truth: Truth): Truth
   proofs(): Promise<Proof[]>
@@ -28,8 +26,7 @@ export async function prepareMove(cluster: PracticeCluster): Promise<Moving> {
   appendFileSync(join(cluster.homelab.envDir, `${practiceNames.environment}.env`), lines.join(''))
   return {
     settings: [`NEW_TALOS_NODE=${cluster.newAddress}`],
-    host: newNodeHost,
-    movesTo: `https://${cluster.newAddress}:6443`,
+    address: cluster.newAddress,
     owed: (truth) => new Map([...truth].filter(([, one]) => !isOfPeering(one))),
     proofs: async () => [...(await movedProofs(cluster)), await peeringProof(cluster, peer.api)],
     stop: () => peer.stop(),

@@ -33,3 +33,13 @@ export function scenarioOf(value: string | boolean): Scenario {
     exitCode: 2,
   })
 }
+
+/** @throws OperatorError (exit code 2) for a scenario that is not left to the operator */
+export function byHandOf(scenario: Scenario): 'A' | 'B' {
+  if (scenario !== 'C') return scenario
+  throw new OperatorError('Scenario C is not practised by hand.', {
+    means: 'Nothing was started: by hand there are A and B.',
+    next: 'npm run rehearse -- --scenario C',
+    exitCode: 2,
+  })
+}

@@ -6,7 +6,7 @@ import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
 import { type Adversaries, startAdversaries } from '../../lib/rehearsal/adversaries.ts'
 import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
 import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
-import { newNodeHost, PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
+import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
 import { compareTruths, etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { runTask, type TaskRun } from '../../lib/rehearsal/run-task.ts'
 import { movedProofs } from '../../lib/rehearsal/scenario-b-proofs.ts'
@@ -51,8 +51,8 @@ export async function practise(
   const before = await truthOf(cluster)
   const adversaries = startAdversaries(cluster.homelab.kubeconfig, options.canary ? { canary: options.canary } : {})
   t.teardown(() => adversaries.stop())
-  const swap = { signal: tasks.signal, ...(moves ? { host: newNodeHost } : {}) }
-  swapWhenAsked(cluster, swap).catch((error) => t.log(`the swap failed: ${error}`))
+  const address = moves ? cluster.newAddress : cluster.address
+  swapWhenAsked(cluster, { signal: tasks.signal, address }).catch((error) => t.log(`the swap failed: ${error}`))
   return {
     cluster,
     before,
@@ -141,7 +141,10 @@ export function recordsOf(cluster: PracticeCluster): JournalRecord[] {
  * Watches the journal and kills -9 the process that writes it, at the moment at which `reached` is true of it.
  * @returns a promise of the process id that was killed
  */
-export async function killWhen(practice: Practice, reached: (records: JournalRecord[]) => boolean): Promise<number> {
+export async function killWhen(
+  practice: Pick<Practice, 'records'>,
+  reached: (records: JournalRecord[]) => boolean,
+): Promise<number> {
   const deadline = Date.now() + 180_000
   while (Date.now() < deadline) {
     const records = practice.records()

@@ -81,3 +81,13 @@ test("a chain runs the scenario's phases of those that it has, and tells what is
   t.regex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
   t.is((await runIn(folder, 'status', nothing)).code, 0)
 })
+
+test('what can stand alone belongs to the evening when it is its turn', async (t) => {
+  const folder = newFolder()
+  const evening = { SCENARIO: 'B', NEW_TALOS_NODE: '192.168.1.57' }
+  for (const name of ['backup', 'unpeer', 'drain']) {
+    const { code, lines } = await runIn(folder, name, nothing, [], evening)
+    t.is(code, 0, `${name}: ${lines.join('\n')}`)
+  }
+  t.notRegex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
+})
