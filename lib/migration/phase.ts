@@ -175,9 +175,12 @@ class PhaseRun {
     })
   }
 
-  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
+  /** Nothing of an evening was begun, and it is not its turn in one: then the phase is a run of its own, which no evening has to go on with. */
   #standsAlone(journal: Journal): boolean {
-    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
+    const { scenario } = this.#settings
+    if (this.#phase.alone !== true || isBegun(scenario, journal)) return false
+    const before = comesAfter(this.#phase, scenario)
+    return before === undefined || journal.phaseState(before) !== 'done'
   }
 
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
