@@ -8,7 +8,7 @@ const engines: readonly [string, string][] = [
   ['argoproj.io', 'applications'],
 ]
 
-/** Reads the Kustomizations, HelmReleases and Applications of a cluster: who in it holds what Git has. */
+/** Reads the Kustomizations, HelmReleases and Applications of a cluster: those who hold what comes from Git. */
 export async function readHolders(api: KubernetesApi): Promise<Holders> {
   const holders = new Holders()
   for (const [group, resource] of engines) {

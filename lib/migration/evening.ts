@@ -42,6 +42,14 @@ export function leftToDo(scenario: Scenario, journal: Journal): string[] {
     .map(({ name }) => name)
 }
 
+/** Whether anything but a backup was begun of the scenario's evening, and what stands alone. */
+export function isBegun(scenario: Scenario, journal: Journal): boolean {
+  return evening(scenario).some(
+    ({ name, changes, alone }) =>
+      changes !== null && name !== 'backup' && !alone && journal.phaseState(name) !== 'not begun',
+  )
+}
+
 /** Whether another phase has taken this one back since it was done. */
 export function isTakenBack(name: string, journal: Journal): boolean {
   return phases.some((other) => other.undoes === name && journal.doneAfter(other.name, name))
@@ -86,4 +94,13 @@ export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scena
       exitCode: 2,
     },
   )
+}
+
+/** @throws OperatorError for whatever goes forward while a rollback has begun to undo and is not at its end */
+export function verifyNotHalfWayBack({ name, changes }: Phase, journal: Journal): void {
+  if (!journal.rollbackUnderWay || changes === null || name === 'rollback') return
+  throw new OperatorError(`A rollback is under way, and migrate:${name} goes forward.`, {
+    means: 'Half of the evening is undone: going on from here would mix two states. Nothing was changed.',
+    next: 'First to its end: task migrate:rollback. Then forward again from the beginning.',
+  })
 }

@@ -6,7 +6,16 @@ import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
-import { comesAfter, evening, isOver, isTakenBack, verifyBelongs, verifyScenario } from './evening.ts'
+import {
+  comesAfter,
+  evening,
+  isBegun,
+  isOver,
+  isTakenBack,
+  verifyBelongs,
+  verifyNotHalfWayBack,
+  verifyScenario,
+} from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
@@ -115,8 +124,11 @@ class PhaseRun {
   #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const underWay = current && changing && Journal.inMemory(current.journalPath, now).ended ? null : current
-    if (!changing && (this.#dryRun || !this.#phase.journaled || underWay === null)) {
+    const { journaled, begins = true } = this.#phase
+    const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
+    const underWay = isOver ? null : current
+    const readsOnly = !changing && (this.#dryRun || !journaled)
+    if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
     const run: RunFolder = underWay ?? createRun(this.#settings, now)
@@ -146,8 +158,10 @@ class PhaseRun {
   #verifyOrder(journal: Journal): void {
     const { name, changes, standsIn } = this.#phase
     const { scenario } = this.#settings
+    if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     verifyBelongs(this.#phase, scenario)
+    if (!this.#dryRun) verifyNotHalfWayBack(this.#phase, journal)
     const after = comesAfter(this.#phase, scenario)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
     if (standsIn !== undefined && this.#flags[standsIn] !== undefined) return
@@ -159,6 +173,11 @@ class PhaseRun {
       means: `Nothing was changed. In this run, ${after} is: ${journal.phaseState(after)}.`,
       next: `task migrate:${after}`,
     })
+  }
+
+  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
+  #standsAlone(journal: Journal): boolean {
+    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
   }
 
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
@@ -173,7 +192,8 @@ class PhaseRun {
     try {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
-      if (name === 'verify' && isOver(this.#settings.scenario, journal)) journal.append({ type: 'end' })
+      const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
+      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0
@@ -265,7 +285,7 @@ export function report(error: unknown, console: Console): number {
 function help(known: Phase, console: Console, own: FlagKinds): number {
   console.info(`task migrate:${known.name}: ${known.summary}.`)
   console.info(`Changes: ${known.changes ?? 'nothing'}.`)
-  const flags = ['--dry-run', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
+  const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
 }
