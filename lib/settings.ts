@@ -79,8 +79,8 @@ export const variables = {
   AWS_NEW_ADDRESS: address.optional(),
   AWS_REGION: text.optional(),
   JOIN_NODES: joining.default([]),
-  MACHINE_NAME: nodeName.optional(),
-  MACHINE_ADDRESS: address.optional(),
+  JOIN_NODE: nodeName.optional(),
+  JOIN_IP: address.optional(),
   REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
@@ -118,6 +118,7 @@ export const variables = {
   JOB_TIMEOUT: seconds.default(300),
   ACCEPT_DATA_LOSS: claims.default([]),
   EVACUATE_TO: text.optional(),
+  EVACUATE_NODE: nodeName.optional(),
   EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
   EVACUATE_PER_NODE: count.default(2),
   EVACUATE_PER_SERVER: count.default(4),
@@ -170,8 +171,8 @@ export interface Settings {
   /** Scenario C: the machines that become control planes, in this order. */
   readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
   /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
-  readonly node: string | undefined
-  readonly ip: string | undefined
+  readonly joinNode: string | undefined
+  readonly joinIp: string | undefined
   readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
@@ -220,6 +221,8 @@ export interface Settings {
   readonly acceptDataLoss: readonly string[]
   /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
   readonly evacuateTo: string | undefined
+  /** Where evacuateTo is a local class: the other node that holds the copies. */
+  readonly evacuateNode: string | undefined
   readonly evacuateImage: string
   readonly evacuatePerNode: number
   readonly evacuatePerServer: number
@@ -341,8 +344,8 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     awsNewAddress: v.AWS_NEW_ADDRESS,
     awsRegion: v.AWS_REGION,
     joinNodes: v.JOIN_NODES,
-    node: v.MACHINE_NAME,
-    ip: v.MACHINE_ADDRESS,
+    joinNode: v.JOIN_NODE,
+    joinIp: v.JOIN_IP,
     redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
@@ -380,6 +383,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     jobTimeout: v.JOB_TIMEOUT,
     acceptDataLoss: v.ACCEPT_DATA_LOSS,
     evacuateTo: v.EVACUATE_TO,
+    evacuateNode: v.EVACUATE_NODE,
     evacuateImage: v.EVACUATE_IMAGE,
     evacuatePerNode: v.EVACUATE_PER_NODE,
     evacuatePerServer: v.EVACUATE_PER_SERVER,

@@ -3,8 +3,10 @@ import { parseFlags } from '../lib/migration/command-line.ts'
 import { type Console, createConsole } from '../lib/migration/console.ts'
 import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
+import type { Scenario } from '../lib/migration/phases.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
-import { type RehearsalOptions, rehearseScenarioA, showRehearsal } from '../lib/rehearsal/rehearse.ts'
+import type { Proof } from '../lib/rehearsal/proofs.ts'
+import { type RehearsalOptions, rehearseScenario, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 import { rehearseScenarioC, showRehearsalC } from '../lib/rehearsal/scenario-c.ts'
 
 const args = process.argv.slice(2)
@@ -23,12 +25,12 @@ try {
   console = createConsole(flags)
   if (flags.help) explain(console)
   const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
-  if (scenario !== 'A' && scenario !== 'C') throw notYet(scenario)
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
+  const how = { console, signal: stop.signal, keep: flags.keep === true, flags: passedOn }
+  if (!isScenario(scenario)) throw unknown(scenario)
   if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
-  else if (scenario === 'C') process.exitCode = await rehearseC(console, { keep: flags.keep === true, flags: passedOn })
-  else process.exitCode = await rehearse(console, { keep: flags.keep === true, recovery, flags: passedOn })
+  else process.exitCode = await rehearse({ scenario, recovery, ...how })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
   process.exitCode = stop.signal.aborted ? 130 : report(error, console)
@@ -36,33 +38,39 @@ try {
 // Work that was abandoned by an interruption must not keep the process.
 process.exit()
 
-async function rehearse(console: Console, how: Pick<RehearsalOptions, 'keep' | 'recovery' | 'flags'>): Promise<number> {
+async function rehearse(options: Omit<RehearsalOptions, 'scenario'> & { scenario: Scenario }): Promise<number> {
+  const { scenario, recovery } = options
   const began = Date.now()
-  const rehearsal = await rehearseScenarioA({ console, signal: stop.signal, ...how })
-  showRehearsal(rehearsal, console)
-  const holds = rehearsal.proofs.every((proof) => proof.holds)
+  const proofs = scenario === 'C' ? await growing(options) : await moving({ ...options, scenario })
+  const holds = proofs.every((proof) => proof.holds)
   const seconds = Math.round((Date.now() - began) / 1000)
-  const outcome = holds ? 'All proofs hold.' : 'Not all proofs hold.'
+  const way = recovery === 'gitops' ? ', rebuilt from Git,' : ''
   console.info('')
-  const way = how.recovery === 'gitops' ? ', rebuilt from Git,' : ''
-  console.info(`Scenario A${way} was rehearsed in ${seconds} s. ${outcome}`)
+  console.info(
+    `Scenario ${scenario}${way} was rehearsed in ${seconds} s. ${holds ? 'All proofs hold.' : 'Not all proofs hold.'}`,
+  )
   return holds ? 0 : 1
 }
 
-async function rehearseC(console: Console, how: Pick<RehearsalOptions, 'keep' | 'flags'>): Promise<number> {
-  const began = Date.now()
-  const rehearsal = await rehearseScenarioC({ console, signal: stop.signal, ...how })
+async function moving(options: RehearsalOptions): Promise<Proof[]> {
+  const rehearsal = await rehearseScenario(options)
+  showRehearsal(rehearsal, console)
+  return rehearsal.proofs
+}
+
+async function growing(options: Omit<RehearsalOptions, 'scenario' | 'recovery'>): Promise<Proof[]> {
+  const rehearsal = await rehearseScenarioC(options)
   showRehearsalC(rehearsal, console)
-  const holds = rehearsal.proofs.every((proof) => proof.holds)
-  const seconds = Math.round((Date.now() - began) / 1000)
-  console.info('')
-  console.info(`Scenario C was rehearsed in ${seconds} s. ${holds ? 'All proofs hold.' : 'Not all proofs hold.'}`)
-  return holds ? 0 : 1
+  return rehearsal.proofs
+}
+
+function isScenario(text: string): text is Scenario {
+  return text === 'A' || text === 'B' || text === 'C'
 }
 
 function explain(console: Console): never {
   console.info(
-    'npm run rehearse -- [--scenario A] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
+    'npm run rehearse -- [--scenario A|B|C] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
   )
   console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
   console.info('--recovery gitops rebuilds it from Git and a backup, as if no snapshot could be had.')
@@ -84,10 +92,10 @@ function recoveryOf(value: string | boolean): RehearsalOptions['recovery'] {
   })
 }
 
-function notYet(scenario: string): OperatorError {
-  const known = ['B', 'C'].includes(scenario)
-  return new OperatorError(known ? `Scenario ${scenario} is not yet rehearsed.` : `There is no scenario ${scenario}.`, {
-    means: 'Nothing was started. What can be rehearsed is A: new hardware, same address.',
+function unknown(scenario: string): OperatorError {
+  return new OperatorError(`There is no scenario ${scenario}.`, {
+    means:
+      'Nothing was started. There are A (new hardware), B (new hardware, new address) and C (one control plane to three).',
     next: 'npm run rehearse -- --scenario A',
     exitCode: 2,
   })

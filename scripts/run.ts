@@ -12,4 +12,7 @@ import shutdown from './shutdown.ts'
 import unpeer from './unpeer.ts'
 import verify from './verify.ts'
 
-await chain('run', [preflight, backup, unpeer, drain, shutdown, swapHardware, provision, resume, repeer, join, verify])
+const preparing = [preflight, backup, unpeer, drain, shutdown]
+const moving = [provision, resume, repeer, join, verify]
+
+await chain('run', [...preparing, swapHardware, ...moving])

@@ -75,7 +75,8 @@ export const phases: readonly Phase[] = [
   {
     name: 'rewrite-ip',
     summary: 'the new address instead of the old one, in files',
-    changes: 'the homelab’s repository',
+    changes:
+      'the homelab’s repository, talosconfigs, kubeconfigs, the hosts file; with --cluster, objects that are in no Git',
     journaled: true,
     scenarios: ['B'],
     repeatable: true,

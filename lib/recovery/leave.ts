@@ -33,10 +33,10 @@ const left = z.object({ hostname: z.string(), address: z.string(), id: z.string(
  */
 export async function findLeaving(migration: Migration, talosctl: Talosctl): Promise<Leaving> {
   const { settings, flags } = migration
-  const { node: name } = settings
+  const { joinNode: name } = settings
   if (name === undefined) throw unnamed()
   const members = await memberStates(talosctl, await waysIn(settings))
-  const ip = settings.ip === undefined ? undefined : parseAddress(settings.ip, 'IP')
+  const ip = settings.joinIp === undefined ? undefined : parseAddress(settings.joinIp, 'IP')
   const state = memberOf(members, { name, address: ip }) ?? null
   const member = state ?? (migration.recall(factOf(name), left) as Leaving['member'] | undefined)
   if (!member) throw unknown(name, members)

@@ -15,6 +15,7 @@ export interface PracticeHomelab {
   folder: string
   talosconfig: string
   controlplaneConfig: string
+  workerConfig: string
   kubeconfig: string
   ageIdentityFile: string
   outputDir: string
@@ -47,6 +48,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
     folder,
     talosconfig: join(folder, 'configs/talosconfig'),
     controlplaneConfig: join(folder, 'configs/controlplane.yaml'),
+    workerConfig: join(folder, 'configs/worker.yaml'),
     kubeconfig: join(folder, '.output/kubeconfig'),
     ageIdentityFile: join(options.folder, 'operator/identity.txt'),
     outputDir: join(folder, '.output/migrate'),
@@ -92,14 +94,14 @@ async function generateConfigs(homelab: PracticeHomelab, options: HomelabOptions
     ...['gen', 'config', practiceNames.cluster, `https://${options.address}:6443`],
     ...['--with-secrets', 'configs/secrets.yaml', '--talos-version', minor],
     ...['--kubernetes-version', practiceVersions.kubernetes.slice(1), '--install-disk', '/dev/sda'],
-    ...['--output-types', 'controlplane,talosconfig', '--output', 'configs', '--with-docs=false'],
+    ...['--output-types', 'controlplane,worker,talosconfig', '--output', 'configs', '--with-docs=false'],
     ...['--with-examples=false', ...patches],
   )
   const config = ['--talosconfig', homelab.talosconfig]
   await talosctl('config', 'endpoint', options.address, ...config)
   await talosctl('config', 'node', options.address, ...config)
   // talosctl writes the talosconfig anew as its umask says.
-  for (const file of [homelab.talosconfig, homelab.controlplaneConfig]) chmodSync(file, 0o600)
+  for (const file of [homelab.talosconfig, homelab.controlplaneConfig, homelab.workerConfig]) chmodSync(file, 0o600)
 }
 
 /** A node that keeps its name on other hardware, and runs its workloads itself, as the runbook's does. */

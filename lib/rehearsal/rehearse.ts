@@ -10,6 +10,7 @@ import { startAdversaries } from './adversaries.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
+import { movedProofs } from './moved.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
@@ -23,6 +24,7 @@ export interface RehearsalOptions {
   console: Console
   signal: AbortSignal
   keep: boolean
+  scenario: 'A' | 'B'
   /** What RECOVERY says: the state from a snapshot, or rebuilt from Git. */
   recovery: 'snapshot' | 'gitops'
   /** Flags for the scripts that are rehearsed, such as --json. */
@@ -47,15 +49,21 @@ export interface Rehearsal {
 }
 
 /**
- * Practises scenario A: makes a practice cluster, runs `task migrate:run` against it as a user would, swaps the hardware
+ * Practises a scenario: makes a practice cluster, runs `task migrate:run` against it as a user would, swaps the hardware
  * when the run asks for it, and proves what became of the cluster. Nothing is left running, however it ends.
  * @throws OperatorError when the practice cluster does not come up, or when the run fails
  */
-export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehearsal> {
+export async function rehearseScenario(options: RehearsalOptions): Promise<Rehearsal> {
   const { console, signal, keep } = options
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
-  const cluster = await PracticeCluster.create({ binaries, step, keep, signal })
+  const cluster = await PracticeCluster.create({
+    binaries,
+    step,
+    keep,
+    signal,
+    workers: options.scenario === 'B' ? 2 : 0,
+  })
   try {
     await cluster.start()
     return await rehearseOn(cluster, step, options)
@@ -68,7 +76,8 @@ export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehe
 async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
   const before = await step('Write down every object of the cluster', () => truthOf(cluster))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
-  const availability = await watchAvailability(readFileSync(cluster.homelab.kubeconfig, 'utf8'))
+  const kubeconfig = readFileSync(cluster.homelab.kubeconfig, 'utf8')
+  const availability = await watchAvailability(kubeconfig, { movesTo: newAddress(cluster, options) })
   try {
     const { exitCode, replacement } = await planAndMigrate(cluster, options)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
@@ -77,9 +86,11 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : [...compareTruths(before, await truthOf(cluster)), proof]),
+        : compareTruths(before, await truthOf(cluster))),
+      proof,
       offProof(cluster.old),
       await etcdProof(cluster),
+      ...(options.scenario === 'B' ? await movedProofs(cluster) : []),
     ])
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
@@ -119,12 +130,23 @@ async function migrate(
   options: RehearsalOptions,
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
-  const swap = swapWhenAsked(cluster, { signal: AbortSignal.any([options.signal, ended.signal]) })
+  const address = newAddress(cluster, options)
+  const signal = AbortSignal.any([options.signal, ended.signal])
+  const swap = swapWhenAsked(cluster, { signal, ...(address === undefined ? {} : { address }) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
-  const exitCode = await taskOf(cluster, ['migrate:run', 'SCENARIO=A', `RECOVERY=${options.recovery}`], options)
+  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`]
+  const exitCode = await taskOf(
+    cluster,
+    ['migrate:run', ...settings, ...(address ? [`NEW_TALOS_NODE=${address}`, 'LIQO_NAMESPACE=liqo-practice'] : [])],
+    options,
+  )
   ended.abort()
   return { exitCode, replacement: await swap }
+}
+
+function newAddress(cluster: PracticeCluster, { scenario }: RehearsalOptions): string | undefined {
+  return scenario === 'B' ? cluster.newAddress : undefined
 }
 
 /** Types a task as the operator of the practice cluster. @returns its exit code */

@@ -12,7 +12,11 @@ export interface JoiningNode {
  * Whom the operator wants in: the one of NODE and IP, else all of JOIN_NODES, in that order.
  * @throws OperatorError (exit code 2) when nobody is named, only half of one is, or one is named twice
  */
-export function nodesToJoin({ node, ip, joinNodes }: Pick<Settings, 'node' | 'ip' | 'joinNodes'>): JoiningNode[] {
+export function nodesToJoin({
+  joinNode: node,
+  joinIp: ip,
+  joinNodes,
+}: Pick<Settings, 'joinNode' | 'joinIp' | 'joinNodes'>): JoiningNode[] {
   if (node !== undefined && ip !== undefined) return [{ name: node, address: parseAddress(ip, 'IP') }]
   const listed = joinNodes.map(({ name, address }) => ({ name, address: parseAddress(address, 'JOIN_NODES') }))
   const named = node === undefined ? listed : listed.filter(({ name }) => name === node)
