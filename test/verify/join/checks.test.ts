@@ -16,11 +16,11 @@ import { foreignBundle, foreignConfig } from '../../talos/join/foreign.ts'
 
 const target = await openRunning()
 const { cluster } = target
+await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const [fresh, worker] = await Promise.all([
   addWaiting(cluster, 'second', 55),
   addWorker(cluster, { name: 'third', host: 56, hostname: 'talos02' }),
 ]).catch((error: unknown) => target.close().then(() => Promise.reject(error)))
-await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const settings = loadSettings(cluster.environment)
 const talosctl = await Talosctl.open(settings)
 const api = await KubernetesApi.fromFile(settings.kubeconfig)
