@@ -118,6 +118,7 @@ export const variables = {
   JOB_TIMEOUT: seconds.default(300),
   ACCEPT_DATA_LOSS: claims.default([]),
   EVACUATE_TO: text.optional(),
+  EVACUATE_NODE: nodeName.optional(),
   EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
   EVACUATE_PER_NODE: count.default(2),
   EVACUATE_PER_SERVER: count.default(4),
@@ -220,6 +221,8 @@ export interface Settings {
   readonly acceptDataLoss: readonly string[]
   /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
   readonly evacuateTo: string | undefined
+  /** Where evacuateTo is a local class: the other node that holds the copies. */
+  readonly evacuateNode: string | undefined
   readonly evacuateImage: string
   readonly evacuatePerNode: number
   readonly evacuatePerServer: number
@@ -380,6 +383,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     jobTimeout: v.JOB_TIMEOUT,
     acceptDataLoss: v.ACCEPT_DATA_LOSS,
     evacuateTo: v.EVACUATE_TO,
+    evacuateNode: v.EVACUATE_NODE,
     evacuateImage: v.EVACUATE_IMAGE,
     evacuatePerNode: v.EVACUATE_PER_NODE,
     evacuatePerServer: v.EVACUATE_PER_SERVER,

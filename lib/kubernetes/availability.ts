@@ -30,26 +30,28 @@ export const consistentRead = '/api/v1/namespaces/kube-system'
  * open would hang on a machine whose power is gone.
  * Source: https://kubernetes.io/docs/reference/using-api/health-checks/
  * @param kubeconfig the text of one that is let in before and after
- * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it whether it is ready
+ * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it
+ *   whether it is ready. movesTo: the address that the API server will have afterwards, when that is another one
  */
 export async function watchAvailability(
   kubeconfig: string,
-  { server, path = '/readyz' }: { server?: string; path?: string } = {},
+  { server, path = '/readyz', movesTo }: { server?: string; path?: string; movesTo?: string | undefined } = {},
 ): Promise<Availability> {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
   const url = new URL(path, server ?? config.getCurrentCluster()?.server)
+  const urls = [url, ...(movesTo === undefined ? [] : [new URL(`${url.protocol}//${movesTo}:${url.port}${path}`)])]
   const samples: Sample[] = []
   let pending = 0
   const look = () => {
     if (pending > answerWithinMs / everyMs) return
     const at = Date.now()
     pending++
-    void ask(url, credentials).then((up) => {
+    void Promise.all(urls.map((each) => ask(each, credentials))).then((answers) => {
       pending--
-      samples.push({ at, up })
+      samples.push({ at, up: answers.includes(true) })
     })
   }
   const timer = setInterval(look, everyMs)

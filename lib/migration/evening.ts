@@ -95,3 +95,12 @@ export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scena
     },
   )
 }
+
+/** @throws OperatorError for whatever goes forward while a rollback has begun to undo and is not at its end */
+export function verifyNotHalfWayBack({ name, changes }: Phase, journal: Journal): void {
+  if (!journal.rollbackUnderWay || changes === null || name === 'rollback') return
+  throw new OperatorError(`A rollback is under way, and migrate:${name} goes forward.`, {
+    means: 'Half of the evening is undone: going on from here would mix two states. Nothing was changed.',
+    next: 'First to its end: task migrate:rollback. Then forward again from the beginning.',
+  })
+}

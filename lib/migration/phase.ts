@@ -6,7 +6,16 @@ import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
-import { comesAfter, evening, isBegun, isOver, isTakenBack, verifyBelongs, verifyScenario } from './evening.ts'
+import {
+  comesAfter,
+  evening,
+  isBegun,
+  isOver,
+  isTakenBack,
+  verifyBelongs,
+  verifyNotHalfWayBack,
+  verifyScenario,
+} from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
@@ -115,8 +124,11 @@ class PhaseRun {
   #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const underWay = current && changing && Journal.inMemory(current.journalPath, now).ended ? null : current
-    if (!changing && (this.#dryRun || !this.#phase.journaled || underWay === null)) {
+    const { journaled, begins = true } = this.#phase
+    const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
+    const underWay = isOver ? null : current
+    const readsOnly = !changing && (this.#dryRun || !journaled)
+    if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
     const run: RunFolder = underWay ?? createRun(this.#settings, now)
@@ -149,6 +161,7 @@ class PhaseRun {
     if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     verifyBelongs(this.#phase, scenario)
+    if (!this.#dryRun) verifyNotHalfWayBack(this.#phase, journal)
     const after = comesAfter(this.#phase, scenario)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
     if (standsIn !== undefined && this.#flags[standsIn] !== undefined) return
@@ -162,9 +175,12 @@ class PhaseRun {
     })
   }
 
-  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
+  /** Nothing of an evening was begun, and it is not its turn in one: then the phase is a run of its own, which no evening has to go on with. */
   #standsAlone(journal: Journal): boolean {
-    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
+    const { scenario } = this.#settings
+    if (this.#phase.alone !== true || isBegun(scenario, journal)) return false
+    const before = comesAfter(this.#phase, scenario)
+    return before === undefined || journal.phaseState(before) !== 'done'
   }
 
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {

@@ -20,6 +20,8 @@ export interface Phase {
   readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
+  /** It takes the run as it is, completed or not, and begins none: where there is no run there is nothing to do. */
+  readonly begins?: false
 }
 
 /** In the order of the evening, of all scenarios: `evening` gives that of one. */
@@ -72,7 +74,8 @@ export const phases: readonly Phase[] = [
   {
     name: 'rewrite-ip',
     summary: 'the new address instead of the old one, in files',
-    changes: 'the homelab’s repository',
+    changes:
+      'the homelab’s repository, talosconfigs, kubeconfigs, the hosts file; with --cluster, objects that are in no Git',
     journaled: true,
     scenarios: ['B'],
     repeatable: true,
@@ -139,6 +142,14 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
+  {
+    name: 'rollback',
+    summary: 'back to the old machine, undoing what the journal holds',
+    changes: 'everything that was done',
+    journaled: true,
+    repeatable: true,
+    begins: false,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
   { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
@@ -146,3 +157,8 @@ const anyTime: readonly Phase[] = [
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
 }
+
+/** What a rollback takes back: all that changes something, its own doings among it, but for the backup. */
+export const rolledBack: readonly string[] = [...phases, ...anyTime]
+  .filter(({ name, changes }) => name === 'verify' || (changes !== null && name !== 'backup'))
+  .map(({ name }) => name)

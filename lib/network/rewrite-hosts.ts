@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { replaceFile } from '../migration/operator-files.ts'
-import { describeMoves, type Move } from './addresses.ts'
+import type { Move } from './addresses.ts'
 import { type MovedLine, movedHosts } from './hosts-file.ts'
 
 export const hostsUndoKind = 'hosts-file'
@@ -48,9 +48,11 @@ export async function rewriteHosts(
     return undefined
   }
   showLines(migration, path, lines)
-  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} their new address: ${describeMoves(moves)} (${digest(content)})`
-  const prepared = join(migration.runFolder, `hosts.${digest(text)}`)
-  const backup = join(migration.runFolder, `hosts.${digest(content)}.before`)
+  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} the new address (${digest(content)})`
+  // A dry run may be the first one, and has no folder then.
+  const folder = migration.runFolder || migration.settings.outputDir
+  const prepared = join(folder, `hosts.${digest(text)}`)
+  const backup = join(folder, `hosts.${digest(content)}.before`)
   if (!migration.dryRun) await writeFileAtomic(backup, latin1(content))
   const undo = { kind: hostsUndoKind, path, backup, patch: patchOf(content, text) }
   if (await mayWrite(path)) {

@@ -158,7 +158,7 @@ async function within(name: string, problem: () => Promise<string | undefined>):
 
 /** A machine in maintenance mode, at an address of its own. */
 export async function addWaiting(cluster: PracticeCluster, name: string, host: number): Promise<PracticeMachine> {
-  const machine = cluster.addMachine(name, host)
+  const machine = cluster.addMachine(name, cluster.addressAt(host))
   machine.powerOn()
   await machine.waitFor('maintenance-ready', { timeoutSeconds: withinSeconds })
   return machine

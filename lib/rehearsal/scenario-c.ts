@@ -25,7 +25,7 @@ export interface RehearsalC {
   killings: Killing[]
 }
 
-type Options = Omit<RehearsalOptions, 'recovery'>
+type Options = Omit<RehearsalOptions, 'recovery' | 'scenario'>
 
 const second = { host: 55, hostname: 'talos01' }
 const third = { host: 56, hostname: 'talos02' }

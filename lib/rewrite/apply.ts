@@ -1,6 +1,6 @@
 import pMap from 'p-map'
 import { OperatorError } from '../migration/errors.ts'
-import type { Journal, JournaledChange, Undone } from '../migration/migration.ts'
+import type { JournaledChange, Undone } from '../migration/migration.ts'
 import { edited, inverted } from './edit.ts'
 import type { RepositoryPath } from './repository.ts'
 import { readWhole, removeLeftOver, replaceFile, sha256, shown } from './repository-files.ts'
@@ -53,21 +53,14 @@ export function isBegun(undo: UndoFile): boolean {
   return statesOf(undo).some(({ state }) => state === 'after')
 }
 
-/** The files that differ from what is committed because this run has rewritten them, and nobody else since. */
-export function standsAsRewritten(journal: Journal, root: string): Set<RepositoryPath> {
-  const standing = journal.changes({ kind: rewriteKind }).filter(({ state }) => state !== 'undone')
-  const undos = standing.map(({ undo }) => readUndoFile(String(undo?.file))).filter((undo) => undo.root === root)
-  const states = undos.flatMap(statesOf)
-  return new Set(states.filter(({ state }) => state === 'after').map(({ file }) => file.path))
-}
-
-type State = 'before' | 'after' | 'other'
+export type State = 'before' | 'after' | 'other'
 
 function statesOf({ root, files }: UndoFile): { file: Rewritten; state: State }[] {
   return files.map((file) => ({ file, state: stateOf(root, file) }))
 }
 
-function stateOf(root: string, { path, before, after }: Rewritten): State {
+/** Which of the two a file is; `other` when somebody has changed it, or it is gone. */
+export function stateOf(root: string, { path, before, after }: Rewritten): State {
   const bytes = readWhole(root, path)
   const sum = bytes && sha256(bytes)
   return sum === before ? 'before' : sum === after ? 'after' : 'other'

@@ -1,14 +1,11 @@
 import ipaddr from 'ipaddr.js'
 import { OperatorError } from '../migration/errors.ts'
 import type { Flags } from '../migration/migration.ts'
-import { type Address, parseAddress } from '../network/addresses.ts'
+import { type Address, type Move, parseAddress } from '../network/addresses.ts'
 import type { Settings } from '../settings.ts'
 
 /** One address that becomes another, both of the same family. */
-export interface Mapping {
-  readonly from: Address
-  readonly to: Address
-}
+export type Mapping = Move
 
 /**
  * What is to become what: the old and new address of the node, and what --map adds (OLD=NEW, several with commas or several flags).

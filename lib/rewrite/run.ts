@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
-import { applyRewrite, isBegun, rewriteKind, standsAsRewritten } from './apply.ts'
+import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
 import { findCandidates, sourceFor } from './candidates.ts'
 import { filesToSearch } from './files.ts'
 import { includedClasses } from './flags.ts'
@@ -12,6 +12,7 @@ import { shown } from './repository-files.ts'
 import { loadRules } from './rules.ts'
 import { showPassedOver, showRewrite } from './show.ts'
 import { spellingsOf } from './spellings.ts'
+import { standsAsRewritten } from './standing.ts'
 import { readUndoFile, writeUndoFile } from './undo-file.ts'
 
 /**
@@ -62,9 +63,9 @@ function namesWithAddress(paths: readonly RepositoryPath[], mappings: readonly M
   return new Set(names.filter((name) => holds.test(name)))
 }
 
-function refuseDirty({ journal, flags }: Migration, { root, dirty }: Repository): void {
-  if (flags.dirty === true || dirty.length === 0) return
-  const own = standsAsRewritten(journal, root)
+function refuseDirty(migration: Migration, { root, dirty }: Repository): void {
+  if (migration.flags.dirty === true || dirty.length === 0) return
+  const own = standsAsRewritten(migration, root)
   const foreign = dirty.filter((path) => !own.has(path)).map(shown)
   if (foreign.length === 0) return
   const some = foreign.slice(0, 5).join(', ') + (foreign.length > 5 ? ` and ${foreign.length - 5} more` : '')

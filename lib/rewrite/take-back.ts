@@ -1,9 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 import { Journal } from '../migration/journal.ts'
 import type { JournaledChange, Json, Migration, Undone } from '../migration/migration.ts'
 import { undoRewrite } from './apply.ts'
+import { standingChanges, standingIn } from './standing.ts'
 
 /** How changes are taken back, by their kinds. */
 export type Undoing = Readonly<Record<string, (change: JournaledChange) => Promise<Undone>>>
@@ -13,10 +12,11 @@ export type Undoing = Readonly<Record<string, (change: JournaledChange) => Promi
  * @throws OperatorError when there is none
  */
 export async function takeBackRewrites(migration: Migration, undoing: Undoing): Promise<Json> {
-  const own = standing(migration.journal, undoing)
+  const isUndone = (kind: string) => kind in undoing
+  const own = standingIn(migration.journal, isUndone)
   for (const change of own) await migration.undo(change, () => undoOne(change, undoing))
   if (own.length > 0) return { takenBack: own.length }
-  const earlier = newestEarlier(migration, undoing)
+  const [earlier] = standingChanges(migration, isUndone)
   if (earlier === undefined) {
     throw new OperatorError('There is no rewrite to take back.', {
       means: `No run in ${migration.settings.outputDir} has made one that was not taken back.`,
@@ -45,28 +45,6 @@ async function takeBackEarlier(
       journal.close()
     },
   })
-}
-
-/** The last one first: a file may have been rewritten twice. */
-function standing(journal: Journal, undoing: Undoing): JournaledChange[] {
-  return journal
-    .changes()
-    .filter(({ state, undo }) => state !== 'undone' && undo !== null && undo.kind in undoing)
-    .toReversed()
-}
-
-function newestEarlier(
-  { settings, clock }: Migration,
-  undoing: Undoing,
-): { journalPath: string; changes: JournaledChange[] } | undefined {
-  const runs = join(settings.outputDir, 'runs')
-  const names = existsSync(runs) ? readdirSync(runs).sort().toReversed() : []
-  for (const name of names) {
-    const journalPath = join(runs, name, 'journal.jsonl')
-    const changes = standing(Journal.inMemory(journalPath, clock.now), undoing)
-    if (changes.length > 0) return { journalPath, changes }
-  }
-  return undefined
 }
 
 /**

@@ -62,6 +62,11 @@ async function named(path: string, readSet: (folder: string) => Promise<Snapshot
   return { origin: path, open: async () => path }
 }
 
+/** The snapshot of a set that was read already. */
+export function snapshotOfSet(folder: string, set: SnapshotSet): SnapshotSource {
+  return { origin: folder, open: (memoryFolder) => set.openSnapshot(memoryFolder) }
+}
+
 function fromSet(folder: string, readSet: (folder: string) => Promise<SnapshotSet>): SnapshotSource {
   return { origin: folder, open: async (memoryFolder) => (await readSet(folder)).openSnapshot(memoryFolder) }
 }

@@ -7,6 +7,9 @@ import rewriteIp from '../../scripts/rewrite-ip.ts'
 import { environmentIn, listeningConsole } from '../migration/run-in-folder.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
+// Many phases at once in one process, each of which listens for Ctrl-C.
+process.setMaxListeners(0)
+
 export type Files = Readonly<Record<string, string | Buffer>>
 
 /** A Git repository that holds these files, committed. */

@@ -2,12 +2,18 @@ import { z } from 'zod'
 import type { Journal, Migration } from '../../migration/migration.ts'
 import type { Copied, VolumePair } from './job.ts'
 
+/** A PersistentVolume, by its name and spec. */
+export const rememberedVolume = z.object({ name: z.string(), spec: z.record(z.string(), z.json()) })
+export type CopyVolume = z.output<typeof rememberedVolume>
+
 const evacuatedSchema = z.object({
   namespace: z.string(),
   claim: z.string(),
   volume: z.string(),
   copy: z.string(),
   storageClass: z.string(),
+  copyNode: z.string().nullable().default(null),
+  copyVolume: rememberedVolume.nullable().default(null),
   files: z.number(),
   kib: z.number(),
   digest: z.string(),
@@ -19,11 +25,17 @@ export type Evacuated = z.output<typeof evacuatedSchema>
 const evacuatedFact = 'evacuated '
 const broughtBackFact = 'brought back '
 const adoptedFact = 'copies of a lost journal'
+const emptiedFact = 'the disk of the old machine was emptied'
 
-export function rememberEvacuated(migration: Migration, pair: VolumePair, copied: Copied): void {
-  const { namespace, claim, volume, copy, storageClass } = pair
-  const { files, kib, digest } = copied
-  const fact: Evacuated = { namespace, claim, volume, copy, storageClass, files, kib, digest }
+export function rememberEvacuated(
+  migration: Migration,
+  pair: VolumePair,
+  copied: Copied,
+  copyVolume: CopyVolume | null,
+): void {
+  const { namespace, claim, volume, copy, storageClass, copyNode } = pair
+  const names = { namespace, claim, volume, copy, storageClass, copyNode: copyNode?.name ?? null }
+  const fact: Evacuated = { ...names, copyVolume, ...copied }
   migration.remember(`${evacuatedFact}${namespace}/${claim}`, fact)
 }
 
@@ -44,9 +56,9 @@ export function evacuatedInPhase({ journal, phase }: Pick<Migration, 'journal' |
   return claimsCopiedAfter(journal, lastPhase(journal, phase, 'begin'))
 }
 
-/** The class that this run's copies are in; undefined when it has none. */
-export function classOfCopies(journal: Journal): string | undefined {
-  return evacuations(journal).at(-1)?.fact.storageClass
+/** Where this run's copies are: their class and, if that is local, their node; undefined when it has none. */
+export function placeOfCopies(journal: Journal): Pick<Evacuated, 'storageClass' | 'copyNode'> | undefined {
+  return evacuations(journal).at(-1)?.fact
 }
 
 /** What was evacuated in this run and has not been brought back since, each with its newest copy. */
@@ -70,9 +82,26 @@ export function machineIsGone(journal: Journal): boolean {
   return journal.phaseState('shutdown') === 'done' && journal.doneAfter('shutdown', 'resume')
 }
 
-/** Whether another machine has taken over since the volumes were copied; a journal that was begun after that cannot tell. */
+/** Whether another disk has taken over since the volumes were copied; a journal that was begun after that cannot tell. */
 export function machineWasReplaced(journal: Journal): boolean {
-  return journal.phaseState('provision') === 'done' || journal.fact(adoptedFact) === true
+  const otherDisk = journal.fact(adoptedFact) === true || journal.fact(emptiedFact) === true
+  return journal.phaseState('provision') === 'done' || otherDisk
+}
+
+/** On the way back: the old machine comes without its data, as a new one does. What was brought back to the new one is away again. */
+export function rememberDiskEmptied(migration: Migration): void {
+  migration.remember(emptiedFact, true)
+  for (const { fact } of evacuations(migration.journal)) {
+    migration.remember(`${evacuatedFact}${fact.namespace}/${fact.claim}`, fact)
+  }
+}
+
+/** The claims, NAMESPACE/NAME, whose data was brought to the new machine's disk. */
+export function broughtToNewDisk(journal: Journal): string[] {
+  const names = journal.records.flatMap((record, place) =>
+    record.type === 'fact' && record.name.startsWith(broughtBackFact) && journal.remembers(place) ? record.name : [],
+  )
+  return [...new Set(names)].map((name) => name.slice(broughtBackFact.length)).sort()
 }
 
 /** Takes copies of a run whose journal is lost for this run's own. */
@@ -95,7 +124,7 @@ function lastPhase(journal: Journal, name: string, state?: 'begin'): number {
 function evacuations(journal: Journal): { at: number; fact: Evacuated }[] {
   const newest = new Map<string, { at: number; fact: Evacuated }>()
   for (const [at, record] of journal.records.entries()) {
-    if (record.type !== 'fact' || !record.name.startsWith(evacuatedFact)) continue
+    if (record.type !== 'fact' || !record.name.startsWith(evacuatedFact) || !journal.remembers(at)) continue
     newest.set(record.name, { at, fact: evacuatedSchema.parse(record.fact) })
   }
   return [...newest.values()]

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $ } from 'zx/core'
+import { mentions } from '../mentions.ts'
 import type { Move } from './moves.ts'
 
 /** A file of the homelab's repository that tells Nebula of hosts, and the lines in it that hold an address that changes. */
@@ -37,12 +38,6 @@ export function linesIn(text: string, moves: readonly Move[]): RepositoryFile['l
   return text
     .split('\n')
     .flatMap((line, index) =>
-      moves.filter(({ from }) => holds(line, from)).map((move) => ({ line: index + 1, text: line.trim(), move })),
+      moves.filter(({ from }) => mentions(line, from)).map((move) => ({ line: index + 1, text: line.trim(), move })),
     )
-}
-
-/** The address as one: not as a part of a longer one. */
-function holds(line: string, address: string): boolean {
-  const escaped = address.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`(?<![\\w.-])${escaped}(?![\\w-]|\\.\\d)`).test(line)
 }
