@@ -69,6 +69,7 @@ const nothingBlocksTheDrain: PreflightCheck = {
   name: 'Nothing blocks the drain',
   run: async (context) => {
     const { settings, now } = context
+    if (settings.scenario === 'C') return []
     const api = await context.api()
     const scaledDown = await findStateful(api, settings)
     const outlook = await lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown, now })
@@ -105,6 +106,8 @@ const noDataIsLostUnasked: PreflightCheck = {
   name: 'No volume is lost unasked',
   run: async (context) => {
     const { settings } = context
+    // The machine stays; what lies on a worker that is promoted is looked at with it.
+    if (settings.scenario === 'C') return []
     const volumes = await readVolumes(await context.api(), settings)
     return withoutWayOut(volumes, settings.evacuateTo !== undefined).map((volume) => ({
       subject: `PersistentVolumeClaim ${volume.claim}`,
