@@ -36,6 +36,9 @@ const mac = z
   .string()
   .regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, 'the MAC address of a network card, such as 02:00:00:00:00:02')
   .transform((address) => address.toLowerCase())
+const peers = words.pipe(
+  z.array(z.string().refine(isPeer, 'addresses in the mesh, such as 10.42.0.1 or 10.42.0.1:6443')),
+)
 const endpoint = z.string().refine(isEndpoint, 'an https URL with a port, such as https://192.168.1.54:6443')
 const recipient = z
   .string()
@@ -45,6 +48,11 @@ const recipient = z
       z.string().regex(/^(age1|passphrase$)/, 'age recipients, each beginning with age1, or the word passphrase'),
     ),
   )
+const joining = words.pipe(
+  z.array(
+    z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
+  ),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -59,6 +67,21 @@ export const variables = {
   CLUSTER_ENDPOINT: endpoint.optional(),
   NEW_CLUSTER_ENDPOINT: endpoint.optional(),
   MESH_ADDRESS: address.optional(),
+  NEW_MESH_ADDRESS: address.optional(),
+  NEBULA_CERT: path.optional(),
+  NEBULA_NAMESPACE: text.optional(),
+  NEBULA_SECRET: text.optional(),
+  NEBULA_CA_CERT: path.optional(),
+  NEBULA_CA_KEY: path.optional(),
+  MESH_PEERS: peers.default([]),
+  MESH_CHECK_IMAGE: text.default('busybox:1.37'),
+  AWS_OLD_ADDRESS: address.optional(),
+  AWS_NEW_ADDRESS: address.optional(),
+  AWS_REGION: text.optional(),
+  JOIN_NODES: joining.default([]),
+  JOIN_NODE: nodeName.optional(),
+  JOIN_IP: address.optional(),
+  REDUNDANCY_TEST: z.enum(['ask', 'yes', 'no'], 'ask, yes or no').default('ask'),
   TALOS_VERSION: version,
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
@@ -95,6 +118,7 @@ export const variables = {
   JOB_TIMEOUT: seconds.default(300),
   ACCEPT_DATA_LOSS: claims.default([]),
   EVACUATE_TO: text.optional(),
+  EVACUATE_NODE: nodeName.optional(),
   EVACUATE_IMAGE: text.default('instrumentisto/rsync-ssh:alpine3.18-r3'),
   EVACUATE_PER_NODE: count.default(2),
   EVACUATE_PER_SERVER: count.default(4),
@@ -129,6 +153,27 @@ export interface Settings {
   /** Where the Kubernetes API is after a scenario B: another URL only when the old one names the old machine. */
   readonly newClusterEndpoint: string
   readonly meshAddress: string | undefined
+  /** The mesh address that the new machine will have; undefined: it keeps the old one. */
+  readonly newMeshAddress: string | undefined
+  readonly nebulaCert: string | undefined
+  readonly nebulaNamespace: string | undefined
+  readonly nebulaSecret: string | undefined
+  /** The CA's certificate, in plain; undefined: the one that lies beside the node's. */
+  readonly nebulaCaCert: string | undefined
+  /** The CA's key, encrypted with age. */
+  readonly nebulaCaKey: string | undefined
+  /** ADDRESS or ADDRESS:PORT, in the mesh. */
+  readonly meshPeers: readonly string[]
+  readonly meshCheckImage: string
+  readonly awsOldAddress: string | undefined
+  readonly awsNewAddress: string | undefined
+  readonly awsRegion: string | undefined
+  /** Scenario C: the machines that become control planes, in this order. */
+  readonly joinNodes: readonly { readonly name: string; readonly address: string }[]
+  /** The one machine that migrate:join or migrate:leave is about; undefined: those of joinNodes. */
+  readonly joinNode: string | undefined
+  readonly joinIp: string | undefined
+  readonly redundancyTest: 'ask' | 'yes' | 'no'
   readonly talosVersion: string
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
@@ -176,6 +221,8 @@ export interface Settings {
   readonly acceptDataLoss: readonly string[]
   /** The storage class that the data of local volumes is copied to; undefined: it is not copied. */
   readonly evacuateTo: string | undefined
+  /** Where evacuateTo is a local class: the other node that holds the copies. */
+  readonly evacuateNode: string | undefined
   readonly evacuateImage: string
   readonly evacuatePerNode: number
   readonly evacuatePerServer: number
@@ -285,6 +332,21 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     newNodeAddress: v.NEW_TALOS_NODE,
     ...endpointsFrom(v),
     meshAddress: v.MESH_ADDRESS,
+    newMeshAddress: v.NEW_MESH_ADDRESS,
+    nebulaCert: optional(v.NEBULA_CERT),
+    nebulaNamespace: v.NEBULA_NAMESPACE,
+    nebulaSecret: v.NEBULA_SECRET,
+    nebulaCaCert: optional(v.NEBULA_CA_CERT),
+    nebulaCaKey: optional(v.NEBULA_CA_KEY),
+    meshPeers: v.MESH_PEERS,
+    meshCheckImage: v.MESH_CHECK_IMAGE,
+    awsOldAddress: v.AWS_OLD_ADDRESS,
+    awsNewAddress: v.AWS_NEW_ADDRESS,
+    awsRegion: v.AWS_REGION,
+    joinNodes: v.JOIN_NODES,
+    joinNode: v.JOIN_NODE,
+    joinIp: v.JOIN_IP,
+    redundancyTest: v.REDUNDANCY_TEST,
     talosVersion: v.TALOS_VERSION,
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
@@ -321,6 +383,7 @@ function settingsFrom(cluster: string, v: Variables): Settings {
     jobTimeout: v.JOB_TIMEOUT,
     acceptDataLoss: v.ACCEPT_DATA_LOSS,
     evacuateTo: v.EVACUATE_TO,
+    evacuateNode: v.EVACUATE_NODE,
     evacuateImage: v.EVACUATE_IMAGE,
     evacuatePerNode: v.EVACUATE_PER_NODE,
     evacuatePerServer: v.EVACUATE_PER_SERVER,
@@ -369,6 +432,21 @@ function expandHome(file: string): string {
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isPeer(text: string): boolean {
+  const [host = '', port, ...rest] = text.split(':')
+  return isIP(host) === 4 && rest.length === 0 && (port === undefined || /^[1-9]\d{0,4}$/.test(port))
+}
+
+function isJoining(text: string): boolean {
+  const { name, address } = nameAndAddress(text)
+  return nodeName.safeParse(name).success && isIP(address) !== 0
+}
+
+function nameAndAddress(text: string): { name: string; address: string } {
+  const [name = '', address = ''] = text.split('=')
+  return { name, address }
 }
 
 function findProjectFolder(from: string): string {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Bundles every script into dist/, so that a task starts in a fraction of the time that the sources take.
 import { mkdirSync, readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import writeFileAtomic from 'write-file-atomic'
@@ -10,11 +10,14 @@ const scripts = dirname(fileURLToPath(import.meta.url))
 const dist = join(dirname(scripts), 'dist')
 // What builds is not itself built.
 const notBundled = new Set(['build.ts', 'binaries.ts'])
+const programs = readdirSync(scripts)
+  .filter((name) => name.endsWith('.ts') && !notBundled.has(name))
+  .map((name) => join(scripts, name))
+/** What runs in threads of its own is loaded by its file's name. */
+const threads = [join(dirname(scripts), 'lib/rewrite/scan-worker.ts')]
 
 const { outputFiles } = await build({
-  entryPoints: readdirSync(scripts)
-    .filter((name) => name.endsWith('.ts') && !notBundled.has(name))
-    .map((name) => join(scripts, name)),
+  entryPoints: [...programs, ...threads].map((path) => ({ in: path, out: basename(path, '.ts') })),
   outdir: dist,
   bundle: true,
   platform: 'node',

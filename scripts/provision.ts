@@ -1,9 +1,5 @@
 #!/usr/bin/env node
-import { createWriteStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { backupFolder } from '../lib/backup/begin.ts'
-import { keysFor } from '../lib/backup/keys.ts'
+import { encryptToFile } from '../lib/backup/encrypt-to-file.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
@@ -42,9 +38,7 @@ export default await phase('provision', async (migration) => {
 
   await recovery.startEtcd(talosctl, address)
 
-  const { encryption } = await keysFor(migration, backupFolder(migration))
-  const encrypt = async (plain: Buffer, path: string) =>
-    pipeline(encryption.encrypt(Readable.from([plain])), createWriteStream(path, { mode: 0o600 }))
+  const encrypt = await encryptToFile(migration)
   await migration.step('Fetch the kubeconfig', async () => {
     if (settings.scenario === 'B') await migration.wait(leadsTo(config.endpoint, address, apiTimeout))
     await replaceKubeconfig(migration, talosctl, { address }, encrypt)

@@ -2,6 +2,7 @@
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { apiIsUp } from '../lib/kubernetes/nodes.ts'
 import { phase } from '../lib/migration/phase.ts'
+import { showWhatIsLeft } from '../lib/rewrite/cluster/left.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 import { takeBaseline } from '../lib/verify/baseline.ts'
 import { converge, isQuieted } from '../lib/verify/convergence.ts'
@@ -36,6 +37,7 @@ export default await phase('verify', async (migration) => {
 
   showComparison(migration.console, result)
   await keepVerdict(migration, result)
+  await showWhatIsLeft(migration, api)
   api.close()
   failOnNewlyBroken(result)
 })

@@ -1,5 +1,7 @@
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Discovery } from '../kubernetes/discovery.ts'
+import { readerOf } from '../kubernetes/reader.ts'
+import { readTemplates } from '../kubernetes/templates.ts'
 import type { Clock } from '../migration/clock.ts'
 import { redacted } from '../migration/redact.ts'
 import { type Aws, findAws } from './dependencies/aws.ts'
@@ -16,14 +18,12 @@ import {
   publicAddresses,
 } from './dependencies/network.ts'
 import { findNfs } from './dependencies/nfs.ts'
-import { readerOf } from './dependencies/reader.ts'
 import {
   findOnePassword,
   findSecretStores,
   type OnePasswordServer,
   type SecretStore,
 } from './dependencies/secret-stores.ts'
-import { readTemplates } from './dependencies/templates.ts'
 
 /** What lies outside of the cluster and must be there for it to work, as far as the cluster shows it. Secrets by their names alone. */
 export type Dependencies = {

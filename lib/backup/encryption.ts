@@ -131,7 +131,8 @@ export async function openIdentities(
   }
 }
 
-function withoutArmour(content: Uint8Array): Uint8Array {
+/** The binary form of an age file, armoured or not. */
+export function withoutArmour(content: Uint8Array): Uint8Array {
   const text = Buffer.from(content).toString('latin1')
   return text.startsWith('-----BEGIN') ? armor.decode(text) : content
 }

@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
-import { OperatorError } from '../migration/errors.ts'
+import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Prompt } from '../migration/prompt.ts'
 import type { Settings } from '../settings.ts'
+import { once } from './archive.ts'
 import {
   type Decryption,
   decryptionFrom,
@@ -13,6 +14,7 @@ import {
   encryptionTo,
   openIdentities,
   protectIdentity,
+  withoutArmour,
 } from './encryption.ts'
 
 /** The word in AGE_RECIPIENTS that lets a passphrase open the backup. */
@@ -107,6 +109,28 @@ export async function decryptionAtHand(holder: KeyHolder, folder?: string): Prom
     if (identities) return decryptionWith(identities, file)
   }
   return undefined
+}
+
+/**
+ * Opens a file that was encrypted with age, armoured or not; what was in it is in memory only.
+ * @param variable the setting that names it, for errors
+ * @throws OperatorError when it is not there, is in plain, or does not open
+ */
+export async function openEncryptedFile(holder: KeyHolder, file: string, variable: string): Promise<string> {
+  const content = await readFile(file).catch((error: unknown) => {
+    throw new OperatorError(`${file} (${variable}) cannot be read: ${messageOf(error)}`, { cause: error, exitCode: 2 })
+  })
+  if (!isProtected(content)) {
+    throw new OperatorError(`${file} (${variable}) is not encrypted.`, {
+      means: 'A key is never taken from a disk in plain.',
+      next: `age -e -r age1… -o ${file}.age ${file}; remove the plain one, and set ${variable} to ${file}.age`,
+      exitCode: 2,
+    })
+  }
+  const { decrypt } = (await decryptionAtHand(holder)) ?? (await decryptionFrom(holder.settings.ageIdentityFile))
+  const chunks: Uint8Array[] = []
+  for await (const chunk of decrypt(once(withoutArmour(content)), file)) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
 }
 
 async function unlocked(content: Uint8Array, file: string, prompt: Prompt): Promise<string[] | undefined> {

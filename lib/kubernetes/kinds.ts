@@ -66,6 +66,7 @@ export interface Container {
   name: string
   image?: string
   command?: string[]
+  env?: { name: string; value?: string }[]
   volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
   resources?: { requests?: Record<string, string> }
   restartPolicy?: string
@@ -89,6 +90,7 @@ export interface Pod extends KubernetesObject {
   spec: PodSpec
   status: {
     phase?: string
+    podIP?: string
     conditions?: { type: string; status: string; reason?: string; message?: string }[]
     containerStatuses?: {
       name: string

@@ -7,10 +7,10 @@ import type { JournaledChange, Migration, Undone } from '../migration/migration.
 import { distinctFiles, replaceFile } from '../migration/operator-files.ts'
 import { type Move, movedUrl } from '../network/addresses.ts'
 
-const undoKind = 'kubeconfig-server'
+export const kubeconfigServerUndoKind = 'kubeconfig-server'
 /** Each server as it is written in the file, quotes and all. */
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(kubeconfigServerUndoKind),
   path: z.string(),
   servers: z.array(z.object({ cluster: z.string(), before: z.string(), after: z.string() })),
 })
@@ -55,7 +55,11 @@ export async function pointKubeconfigs(
     }
     const named = moved.map(({ cluster, url }) => `${cluster} (${url})`).join(', ')
     await migration.change(`Set the server of ${named} in ${path}`, {
-      undo: { kind: undoKind, path, servers: moved.map(({ cluster, before, after }) => ({ cluster, before, after })) },
+      undo: {
+        kind: kubeconfigServerUndoKind,
+        path,
+        servers: moved.map(({ cluster, before, after }) => ({ cluster, before, after })),
+      },
       apply: () => editFile(path, (now, there) => movedServers(now, there, moves)),
     })
   }
@@ -63,7 +67,7 @@ export async function pointKubeconfigs(
 }
 
 /** Writes the servers as they were, unless somebody has set one to something else meanwhile. */
-export async function undoKubeconfigServer(change: JournaledChange): Promise<Undone> {
+export async function undoKubeconfigServer(change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, servers } = undoSchema.parse(change.undo)
   const file = await readServers(path).catch((error: unknown) => messageOf(error))
   if (typeof file === 'string') return `conflict: ${file}`

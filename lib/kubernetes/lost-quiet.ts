@@ -4,7 +4,7 @@ import { cronJobUndoKind } from './cronjobs.ts'
 import { type CronJob, fullName, type Node } from './kinds.ts'
 import { cordonUndoKind } from './nodes.ts'
 import { operators } from './operators/table.ts'
-import { describeOperated, type Operated, operatedFrom, operatorUndoKind } from './operators.ts'
+import { describeOperated, type Operated, operatedFrom, operatorUndoKind, shown } from './operators.ts'
 import { scaleUndoKind } from './scale.ts'
 import { collectionPath, servedResources } from './served.ts'
 import { describeWorkload, listScalable, scalableIn } from './workloads.ts'
@@ -54,8 +54,9 @@ async function lostCronJobs(api: KubernetesApi, inBackup: InBackup): Promise<Los
 
 async function lostPauses(api: KubernetesApi, inBackup: InBackup): Promise<LostChange[]> {
   const paths = new Map((await listScalable(api)).map((workload) => [describeWorkload(workload), workload.path]))
+  const others = operators.flatMap(({ otherwise, ...row }) => (otherwise ? { ...row, pause: otherwise.pause } : []))
   const lists = await Promise.all(
-    operators.map(async (row) => {
+    [...operators, ...others].map(async (row) => {
       const served = await servedResources(api, row.group, row.resources)
       const pairs = served.map(async (resource) => {
         const read = (objects: KubernetesObject[]) => objects.flatMap((each) => operatedFrom(row, resource, each) ?? [])
@@ -82,8 +83,10 @@ function lostPause(
   const scales = workloads.get(now.scales ?? '')
   const comesBack = { ...(pods === 'end' ? { stage: 2 } : {}), ...(scales === undefined ? {} : { stage: 1, scales }) }
   const undo = { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack }
-  const shown = (each: unknown) => `${field.at(-1)}: ${JSON.stringify(each)}`
-  return [{ what: `Pause ${describeOperated(now)}`, now: shown(value), before: shown(before), undo }]
+  const told = (each: unknown) => `${field.at(-1)}: ${shown(each)}`
+  return [
+    { what: `${now.pause.verb ?? 'Pause'} ${describeOperated(now)}`, now: told(value), before: told(before), undo },
+  ]
 }
 
 async function lostCordon(api: KubernetesApi, inBackup: InBackup, name: string): Promise<LostChange[]> {

@@ -24,6 +24,8 @@ export const operatorUndoSchema = z.object({
   scales: z.string().optional(),
 })
 
+const json = z.json()
+
 const concurrency = 8
 
 /** A custom resource of a known operator. */
@@ -35,9 +37,10 @@ export interface Operated {
   readonly uid: string
   readonly path: string
   readonly pause: Pause
+  readonly otherwise: Operator['otherwise']
   /** whether it says already what we would set */
   readonly paused: boolean
-  readonly before: string | number | boolean | null
+  readonly before: z.output<typeof json>
   /** how many names of the field's path there are, down from the root */
   readonly there: number
   /** the workload that it scales, as `Kind namespace/name`; null if it makes its workloads itself */
@@ -88,10 +91,10 @@ export async function pauseOperated(
 ): Promise<boolean> {
   const { path, before, there } = operated
   const { field, value } = operated.pause
-  const what = `Pause ${describeOperated(operated)}`
+  const what = `${operated.pause.verb ?? 'Pause'} ${describeOperated(operated)}`
   const kept = await migration.change(what, {
     undo: { kind: operatorUndoKind, path, field: [...field], value, before, there, ...comesBack },
-    apply: async () => valueAt(await api.mergePatch(path, nested(field, value)), field) === value,
+    apply: async () => isDeepStrictEqual(valueAt(await api.mergePatch(path, nested(field, value)), field), value),
   })
   const dropped = kept === false ? migration.journal.standingChange(what) : undefined
   if (dropped) await migration.undo(dropped, async () => 'already')
@@ -131,7 +134,7 @@ export async function undoOperatorPause(api: KubernetesApi, undo: unknown, takeB
   const now = valueAt(object, field) ?? null
   if (isDeepStrictEqual(now, before)) return 'already'
   if (!isDeepStrictEqual(now, value) && !takeBack) {
-    return `conflict: ${field.join('.')} is now ${JSON.stringify(now)}, and was ${JSON.stringify(before)}. Kept as it is.`
+    return `conflict: ${field.join('.')} is now ${shown(now)}, and was ${shown(before)}. Kept as it is.`
   }
   await api.mergePatch(path, before === null ? removal(object, field, there) : nested(field, before))
   return 'undone'
@@ -149,10 +152,10 @@ export async function resumeOperators(migration: Migration, api: KubernetesApi):
 /** As an operator's custom resource says it, or would have said it in a backup. */
 export function operatedFrom(row: Operator, resource: ServedResource, object: KubernetesObject): Operated | null {
   if (row.pause === null) return null
-  const { pause } = row
+  const { pause, otherwise } = row
   const { name, namespace = '', uid = '' } = object.metadata
-  const before = (valueAt(object, pause.field) ?? null) as Operated['before']
-  if (pause.from !== undefined && before !== pause.from && before !== pause.value) return null
+  const standing = standingOf(object, pause)
+  if (pause.from !== undefined && standing.before !== pause.from && !standing.paused) return null
   const target = row.scales && (valueAt(object, row.scales) as { kind?: string; name?: string } | undefined)
   return {
     kind: resource.kind,
@@ -161,12 +164,24 @@ export function operatedFrom(row: Operator, resource: ServedResource, object: Ku
     name,
     uid,
     path: `${collectionPath(resource, namespace)}/${name}`,
-    pause,
-    paused: before === pause.value,
-    before,
-    there: pause.field.findIndex((_, index) => valueAt(object, pause.field.slice(0, index + 1)) === undefined),
+    otherwise,
+    ...standing,
     // KEDA takes a Deployment where nothing is said.
     scales: row.scales ? `${target?.kind ?? 'Deployment'} ${namespace}/${target?.name}` : null,
+  }
+}
+
+/** How a custom resource stands to a pause: what is there now, and how much of the way to it. */
+export function standingOf(
+  object: KubernetesObject,
+  pause: Pause,
+): Pick<Operated, 'pause' | 'paused' | 'before' | 'there'> {
+  const before = (valueAt(object, pause.field) ?? null) as Operated['before']
+  return {
+    pause,
+    paused: isDeepStrictEqual(before, pause.value),
+    before,
+    there: pause.field.findIndex((_, index) => valueAt(object, pause.field.slice(0, index + 1)) === undefined),
   }
 }
 
@@ -187,6 +202,11 @@ function valueAt(object: KubernetesObject, field: readonly string[]): unknown {
 
 function nested(field: readonly string[], value: unknown): unknown {
   return field.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value)
+}
+
+/** A field's value; a list of whole pods is no reading for an operator. */
+export function shown(value: unknown): string {
+  return Array.isArray(value) && value.length > 0 ? `a list of ${value.length}` : JSON.stringify(value)
 }
 
 /** Takes away what we put there, and what had to be made to hold it, unless somebody has put something beside it. */

@@ -2,6 +2,7 @@ import pMap from 'p-map'
 import type { Journal, Migration } from '../migration/migration.ts'
 import type { KubernetesApi } from './api.ts'
 import { podsAreGone, volumesAreReleased } from './gone.ts'
+import { takeOtherMeans } from './heeding.ts'
 import { Storage } from './mounts.ts'
 import { describeOperated, type Operated, pauseOperated, readOperated } from './operators.ts'
 import { operatorStage, scaleToZero, scaleUndoKind } from './scale.ts'
@@ -51,7 +52,12 @@ async function quietStage(migration: Migration, api: KubernetesApi, parts: Stage
   const { stage, items, workloads, autoscalers, storage } = parts
   const told = items.flatMap((item) => ('stopped' in item ? item.stopped : []))
   const heard = await pMap(told, (each) => pauseOperated(migration, api, each, { stage }), { concurrency })
-  const stopped = told.filter((_, index) => heard[index])
+  const stopped = await takeOtherMeans(
+    migration,
+    api,
+    told.filter((_, index) => heard[index]),
+    { stage },
+  )
   const deaf = told.filter((_, index) => !heard[index])
   const left = workloads.filter(({ operatedBy }) => deaf.some(({ uid }) => uid === operatedBy?.uid))
   await stopStrangers(migration, api, await findStrangers(api, left, deaf))
@@ -95,6 +101,7 @@ function itemsOf(workloads: readonly StatefulWorkload[], operated: readonly Oper
     })
   const stopped = ending
     .filter((each) => !each.paused || journal.standingChange(`Pause ${describeOperated(each)}`))
+    .filter((each) => !journal.standingChange(`${each.otherwise?.pause.verb} ${describeOperated(each)}`))
     .map((each): Item => ({ namespace: each.namespace, name: each.name, isDatabase: true, stopped: each }))
   return [...scaled, ...stopped]
 }

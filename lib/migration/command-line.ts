@@ -5,13 +5,14 @@ import type { Flags } from './migration.ts'
 const common = {
   'dry-run': { type: 'boolean' },
   json: { type: 'boolean' },
+  yes: { type: 'boolean' },
   quiet: { type: 'boolean' },
   verbose: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const
 
-/** `optional string`: its value may be left out, and is then the empty text. */
-export type FlagKinds = Readonly<Record<string, 'string' | 'boolean' | 'optional string'>>
+/** `optional string`: its value may be left out, and is then the empty text. `list`: it may be given several times; the values come with commas between. */
+export type FlagKinds = Readonly<Record<string, 'string' | 'boolean' | 'optional string' | 'list'>>
 
 /**
  * The flags that every phase takes, and the phase's own.
@@ -19,7 +20,10 @@ export type FlagKinds = Readonly<Record<string, 'string' | 'boolean' | 'optional
  */
 export function parseFlags(args: readonly string[], own: FlagKinds = {}): Flags {
   const ownOptions = Object.fromEntries(
-    Object.entries(own).map(([name, kind]) => [name, { type: kind === 'boolean' ? kind : ('string' as const) }]),
+    Object.entries(own).map(([name, kind]) => [
+      name,
+      { type: kind === 'boolean' ? kind : ('string' as const), multiple: kind === 'list' },
+    ]),
   )
   try {
     const { values } = parseArgs({
@@ -28,7 +32,9 @@ export function parseFlags(args: readonly string[], own: FlagKinds = {}): Flags 
       strict: true,
       allowPositionals: false,
     })
-    return values as Flags
+    return Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : value]),
+    ) as Flags
   } catch (error) {
     const assignment = args.find((arg) => /^[A-Z_]+=/.test(arg))
     throw new OperatorError(assignment ? `${assignment} stands after the dashes.` : messageOf(error), {

@@ -42,6 +42,14 @@ export function leftToDo(scenario: Scenario, journal: Journal): string[] {
     .map(({ name }) => name)
 }
 
+/** Whether anything but a backup was begun of the scenario's evening, and what stands alone. */
+export function isBegun(scenario: Scenario, journal: Journal): boolean {
+  return evening(scenario).some(
+    ({ name, changes, alone }) =>
+      changes !== null && name !== 'backup' && !alone && journal.phaseState(name) !== 'not begun',
+  )
+}
+
 /** Whether another phase has taken this one back since it was done. */
 export function isTakenBack(name: string, journal: Journal): boolean {
   return phases.some((other) => other.undoes === name && journal.doneAfter(other.name, name))
@@ -76,8 +84,8 @@ export function verifyScenario({ scenario, newNodeAddress }: Settings): void {
 }
 
 /** @throws OperatorError with exit code 2 for a phase that the scenario's evening does not have */
-export function verifyBelongs({ name, scenarios }: Phase, scenario: Scenario): void {
-  if (scenarios === undefined || scenarios.includes(scenario)) return
+export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scenario): void {
+  if (scenarios === undefined || alone || scenarios.includes(scenario)) return
   throw new OperatorError(
     `migrate:${name} belongs to SCENARIO=${scenarios.join(' or ')}, and this is SCENARIO=${scenario}.`,
     {

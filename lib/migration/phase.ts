@@ -9,6 +9,7 @@ import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import {
   comesAfter,
   evening,
+  isBegun,
   isOver,
   isTakenBack,
   verifyBelongs,
@@ -157,6 +158,7 @@ class PhaseRun {
   #verifyOrder(journal: Journal): void {
     const { name, changes, standsIn } = this.#phase
     const { scenario } = this.#settings
+    if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     verifyBelongs(this.#phase, scenario)
     if (!this.#dryRun) verifyNotHalfWayBack(this.#phase, journal)
@@ -173,6 +175,14 @@ class PhaseRun {
     })
   }
 
+  /** Nothing of an evening was begun, and it is not its turn in one: then the phase is a run of its own, which no evening has to go on with. */
+  #standsAlone(journal: Journal): boolean {
+    const { scenario } = this.#settings
+    if (this.#phase.alone !== true || isBegun(scenario, journal)) return false
+    const before = comesAfter(this.#phase, scenario)
+    return before === undefined || journal.phaseState(before) !== 'done'
+  }
+
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
     const { name, summary } = this.#phase
     const { clock } = this.#surroundings
@@ -185,7 +195,8 @@ class PhaseRun {
     try {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
-      if (name === 'verify' && isOver(this.#settings.scenario, journal)) journal.append({ type: 'end' })
+      const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
+      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0
@@ -277,7 +288,7 @@ export function report(error: unknown, console: Console): number {
 function help(known: Phase, console: Console, own: FlagKinds): number {
   console.info(`task migrate:${known.name}: ${known.summary}.`)
   console.info(`Changes: ${known.changes ?? 'nothing'}.`)
-  const flags = ['--dry-run', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
+  const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
 }

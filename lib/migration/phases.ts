@@ -16,6 +16,8 @@ export interface Phase {
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
   readonly repeatable?: true
+  /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
+  readonly alone?: true
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
   /** It takes the run as it is, completed or not, and begins none: where there is no run there is nothing to do. */
@@ -36,6 +38,16 @@ export const phases: readonly Phase[] = [
     summary: 'everything that is needed to come back',
     changes: 'the backup folder',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'unpeer',
+    summary: 'take the Liqo peering down on both sides',
+    changes: 'both clusters of the peering',
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    // What was left the first time may be removed the second.
     repeatable: true,
   },
   {
@@ -60,6 +72,16 @@ export const phases: readonly Phase[] = [
     scenarios: ['A', 'B'],
   },
   {
+    name: 'rewrite-ip',
+    summary: 'the new address instead of the old one, in files',
+    changes:
+      'the homelab’s repository, talosconfigs, kubeconfigs, the hosts file; with --cluster, objects that are in no Git',
+    journaled: true,
+    scenarios: ['B'],
+    repeatable: true,
+    alone: true,
+  },
+  {
     name: 'resume',
     summary: 'undo the drain, wait for convergence',
     changes: 'the cluster',
@@ -68,6 +90,23 @@ export const phases: readonly Phase[] = [
     standsIn: 'from-backup',
     undoes: 'drain',
     // What conflicted the first time may be decided meanwhile.
+    repeatable: true,
+  },
+  {
+    name: 'repeer',
+    summary: 'the mesh, AWS and Liqo at the new address',
+    changes: "the mesh's certificate and hosts, both clusters of the Liqo peering; with --aws, security groups",
+    journaled: true,
+    scenarios: ['B'],
+    alone: true,
+    repeatable: true,
+  },
+  {
+    name: 'join',
+    summary: 'more control planes, one after the other',
+    changes: 'the machines that join, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
@@ -80,6 +119,14 @@ const anyTime: readonly Phase[] = [
     summary: 'copy the data of local volumes off the machine, or back onto it',
     changes: 'copies of local volumes; with --back, the volumes themselves',
     journaled: true,
+    repeatable: true,
+  },
+  {
+    name: 'leave',
+    summary: 'take one control plane out, in order, or after it has died',
+    changes: 'the machine that leaves, etcd, talosconfig and kubeconfig',
+    journaled: true,
+    scenarios: ['C'],
     repeatable: true,
   },
   {
@@ -102,21 +149,6 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
     begins: false,
-  },
-  {
-    name: 'unpeer',
-    summary: 'take the Liqo peering down on both sides',
-    changes: 'both clusters of the peering',
-    journaled: true,
-    // What was left the first time may be removed the second.
-    repeatable: true,
-  },
-  {
-    name: 'repeer',
-    summary: 'make the Liqo peering again as it was',
-    changes: 'both clusters of the peering, the kubeconfig of the mesh',
-    journaled: true,
-    repeatable: true,
   },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
   { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },

@@ -65,11 +65,6 @@ export function movedUrl(url: string, moves: readonly Move[]): string | undefine
   return moved && `${scheme}${moveOf(authority, moves) ? inUrl(moved) : moved}${rest}`
 }
 
-/** As an operator reads it: `192.168.1.54 → 192.168.1.60, 10.42.1.1 → 10.42.1.2`. */
-export function describeMoves(moves: readonly Move[]): string {
-  return moves.map(({ from, to }) => `${from} → ${to}`).join(', ')
-}
-
 /** Source: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2 */
 function inUrl(address: string): string {
   return address.includes(':') ? `[${address}]` : address

@@ -11,12 +11,12 @@ import { z } from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { replaceFile } from '../migration/operator-files.ts'
-import { describeMoves, type Move } from './addresses.ts'
+import type { Move } from './addresses.ts'
 import { type MovedLine, movedHosts } from './hosts-file.ts'
 
-const undoKind = 'hosts-file'
+export const hostsUndoKind = 'hosts-file'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(hostsUndoKind),
   path: z.string(),
   /** the whole file as it was, for the operator */
   backup: z.string(),
@@ -48,11 +48,13 @@ export async function rewriteHosts(
     return undefined
   }
   showLines(migration, path, lines)
-  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} their new address: ${describeMoves(moves)} (${digest(content)})`
-  const prepared = join(migration.runFolder, `hosts.${digest(text)}`)
-  const backup = join(migration.runFolder, `hosts.${digest(content)}.before`)
+  const what = `Give ${lines.length} ${lines.length === 1 ? 'line' : 'lines'} of ${path} the new address (${digest(content)})`
+  // A dry run may be the first one, and has no folder then.
+  const folder = migration.runFolder || migration.settings.outputDir
+  const prepared = join(folder, `hosts.${digest(text)}`)
+  const backup = join(folder, `hosts.${digest(content)}.before`)
   if (!migration.dryRun) await writeFileAtomic(backup, latin1(content))
-  const undo = { kind: undoKind, path, backup, patch: patchOf(content, text) }
+  const undo = { kind: hostsUndoKind, path, backup, patch: patchOf(content, text) }
   if (await mayWrite(path)) {
     await migration.change(what, { undo, apply: () => replaceFile(path, latin1(text)) })
     return undefined
@@ -68,7 +70,7 @@ export async function rewriteHosts(
 }
 
 /** Puts the lines back that were changed; what else was written into the file meanwhile stays. */
-export async function undoHosts(effects: HostsEffects, change: JournaledChange): Promise<Undone> {
+export async function undoHosts(effects: HostsEffects, change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, backup, patch } = undoSchema.parse(change.undo)
   const content = await readHosts(path).catch((error: unknown) => error as OperatorError)
   if (typeof content !== 'string') return `conflict: ${content.message}`

@@ -2,6 +2,7 @@ import type { BackedUpObjects } from '../backup/restore/source.ts'
 import { type RestoreSummary, restoreObjects, showSummary } from '../backup/restore.ts'
 import { controllersRun, rootsAreApplied } from '../gitops/takeover.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'
+import { bringBack } from '../kubernetes/evacuation/evacuate.ts'
 import { rebuiltCluster, rememberRebuilt } from '../kubernetes/rebuilt.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
@@ -85,6 +86,8 @@ async function rebuild(
   const first = await migration.step('Restore what Git does not hold', () =>
     restore(migration, api, backup, decision.before),
   )
+  // Before Flux and Argo CD start what would write into the empty volumes.
+  await migration.step('Bring evacuated volumes back', () => bringBack(migration, api))
   const engine = await migration.step('Restore Flux and Argo CD themselves', async () => {
     const summary = await restore(migration, api, backup, decision.engine)
     refuseRefused(summary)

@@ -1,19 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import { evacuationLabel } from '../kubernetes/evacuation/job.ts'
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../kubernetes/kinds.ts'
+import type { Pod } from '../kubernetes/kinds.ts'
 import { isFinished, podPath } from '../kubernetes/pods.ts'
 import { type Clock, systemClock } from '../migration/clock.ts'
 import { messageOf, RemoteError } from '../migration/errors.ts'
+import { type Network, takeNetwork } from './addresses.ts'
 import { provisionCopies } from './copying-pods/provisioner.ts'
 import { enter } from './copying-pods/sandbox.ts'
+import { mountsOf } from './copying-pods/volumes.ts'
 
 export interface CopyingPodsOptions {
-  /** The folder of the node's disk that its local volumes are in; null while the node is off. */
-  localPathRoot(): string | null
+  /** The folder of a node's disk that its local volumes are in; null while the node is off. */
+  localPathRoot(node: string): string | null
   /** Stands for all file servers: SERVER/PATH below it is what they export. */
   nas: string
   /** More for the environment of the pods' processes. */
@@ -48,19 +50,14 @@ interface Container {
   name: string
   image: string
   command: string[]
-  env?: { name: string; value: string }[]
+  env?: { name: string; value?: string; valueFrom?: { fieldRef?: { fieldPath: string } } }[]
   terminationMessagePath?: string
   volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[]
 }
 
-interface PodVolume {
-  name: string
-  persistentVolumeClaim?: { claimName: string }
-  hostPath?: { path: string }
-}
-
 interface Running {
   child: ChildProcess
+  node: string
   log: string
 }
 
@@ -73,6 +70,8 @@ class CopyingKubelet {
   readonly #running = new Map<string, Running>()
   readonly #folder = mkdtempSync(join(tmpdir(), 'copying-pods-'))
   readonly #ended: Promise<void>
+  #network: Network | undefined
+  #lastAddress = 0
 
   constructor(kubeconfigPath: string, options: CopyingPodsOptions) {
     this.#kubeconfigPath = kubeconfigPath
@@ -89,6 +88,7 @@ class CopyingKubelet {
     this.#stopped.abort()
     this.#killAll()
     await this.#ended
+    this.#network?.release()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
@@ -114,25 +114,37 @@ class CopyingKubelet {
   }
 
   async #look(api: KubernetesApi): Promise<void> {
-    if (this.#options.localPathRoot() === null) return this.#killAll()
+    for (const { child, node } of this.#running.values()) if (!this.#isOn(node)) kill(child)
     await provisionCopies(api)
     const pods = await api.list<Pod>('/api/v1/pods', { labelSelector: evacuationLabel })
     const there = new Set(pods.filter(({ metadata }) => !metadata.deletionTimestamp).map(nameOf))
     for (const [name, running] of this.#running) if (!there.has(name)) kill(running.child)
     for (const pod of pods) {
+      if (pod.metadata.deletionTimestamp) await this.#forget(api, pod)
       if (isFinished(pod) || pod.metadata.deletionTimestamp || this.#running.has(nameOf(pod))) continue
+      const disk = this.#options.localPathRoot(nodeOf(pod))
+      if (disk === null) continue
       if (pod.status.phase === 'Running') await report(api, pod, ended(pod, 137, 'the node was restarted', this.#now()))
-      else if (pod.spec.nodeName !== undefined) await this.#start(api, pod)
+      else if (pod.spec.nodeName !== undefined) await this.#start(api, pod, disk)
     }
   }
 
-  async #start(api: KubernetesApi, pod: Pod): Promise<void> {
-    const { mounts, missing } = await this.#mountsOf(api, pod)
+  /** As a kubelet does when the containers of a pod that is being deleted have ended. */
+  async #forget(api: KubernetesApi, pod: Pod): Promise<void> {
+    const child = this.#running.get(nameOf(pod))?.child
+    if (child && child.exitCode === null && child.signalCode === null) return
+    const preconditions = { uid: pod.metadata.uid }
+    await api.remove(podPath(pod), { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions })
+  }
+
+  async #start(api: KubernetesApi, pod: Pod, disk: string): Promise<void> {
+    const container = containerOf(pod)
+    const places = { disk, nas: this.#options.nas, memory: this.#folder }
+    const { mounts, missing } = await mountsOf(api, pod, container.volumeMounts ?? [], places)
     if (missing !== null) {
       const waiting = { waiting: { reason: 'ContainerCreating', message: missing } }
       return report(api, pod, { phase: 'Pending', containerStatuses: [{ ...statusOf(pod), state: waiting }] })
     }
-    const container = containerOf(pod)
     const words = join(this.#folder, pod.metadata.uid ?? pod.metadata.name)
     writeFileSync(words, '')
     // The API's default for it, below /dev, is for those that have nothing to say.
@@ -140,18 +152,22 @@ class CopyingKubelet {
     const all = said.startsWith('/mnt/') ? [...mounts, { from: words, to: said, readOnly: false }] : mounts
     const { command, args } = enter(all, container.command)
     const started = this.#now()
+    const podIP = await this.#takeAddress()
     await report(api, pod, {
       phase: 'Running',
+      podIP,
+      podIPs: [{ ip: podIP }],
       startTime: started,
       containerStatuses: [{ ...statusOf(pod), ready: true, started: true, state: { running: { startedAt: started } } }],
     })
-    const env = Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, value]))
+    // Of the fields that the downward API knows, copying pods ask for their address only.
+    const env = Object.fromEntries((container.env ?? []).map(({ name, value = podIP }) => [name, value]))
     const child = spawn(command, args, {
       env: { PATH: process.env.PATH, ...this.#options.environment, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     })
-    const running: Running = { child, log: '' }
+    const running: Running = { child, node: nodeOf(pod), log: '' }
     this.#running.set(nameOf(pod), running)
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -166,7 +182,7 @@ class CopyingKubelet {
 
   /** Tried until the API takes it, or the kubelet is stopped. */
   async #finish(pod: Pod, status: Record<string, unknown>): Promise<void> {
-    while (!this.#stopped.signal.aborted && this.#options.localPathRoot() !== null) {
+    while (!this.#stopped.signal.aborted && this.#isOn(nodeOf(pod))) {
       try {
         const api = await KubernetesApi.fromFile(this.#kubeconfigPath)
         try {
@@ -181,29 +197,15 @@ class CopyingKubelet {
     }
   }
 
-  /** Where each of the pod's volumes is on this machine; what is missing, as a kubelet would say it. */
-  async #mountsOf(api: KubernetesApi, pod: Pod) {
-    const volumes = new Map((pod.spec.volumes as PodVolume[]).map((volume) => [volume.name, volume]))
-    const mounts: { from: string; to: string; readOnly: boolean }[] = []
-    for (const { name, mountPath, readOnly = false } of containerOf(pod).volumeMounts ?? []) {
-      const { folder, isMade } = await this.#folderOf(api, pod, volumes.get(name))
-      if (isMade) mkdirSync(folder, { recursive: true })
-      if (!existsSync(folder))
-        return { mounts, missing: `MountVolume.SetUp failed for volume "${name}": no such folder` }
-      mounts.push({ from: folder, to: mountPath, readOnly })
-    }
-    return { mounts, missing: null }
+  #isOn(node: string): boolean {
+    return this.#options.localPathRoot(node) !== null
   }
 
-  async #folderOf(api: KubernetesApi, pod: Pod, volume: PodVolume | undefined) {
-    const local = (path: string) => join(this.#options.localPathRoot() ?? '/nowhere', basename(path))
-    if (volume?.hostPath) return { folder: local(volume.hostPath.path), isMade: true }
-    const claims = `/api/v1/namespaces/${pod.metadata.namespace}/persistentvolumeclaims`
-    const claim = await api.get<PersistentVolumeClaim>(`${claims}/${volume?.persistentVolumeClaim?.claimName}`)
-    const { spec } = await api.get<PersistentVolume>(`/api/v1/persistentvolumes/${claim.spec.volumeName}`)
-    if (spec.nfs) return { folder: join(this.#options.nas, spec.nfs.server, spec.nfs.path), isMade: true }
-    // The kubelet makes the folder of a hostPath volume, and not that of a local one.
-    return { folder: local(spec.hostPath?.path ?? spec.local?.path ?? ''), isMade: spec.hostPath !== undefined }
+  /** A loopback address for each pod, as all daemons listen on one port. */
+  async #takeAddress(): Promise<string> {
+    this.#network ??= await takeNetwork('pods that copy volumes', 1)
+    this.#lastAddress = (this.#lastAddress % 254) + 1
+    return this.#network.address(this.#lastAddress)
   }
 
   #now(): string {
@@ -239,6 +241,10 @@ function containerOf(pod: Pod): Container {
 
 function nameOf({ metadata }: KubernetesObject): string {
   return `${metadata.namespace}/${metadata.name}`
+}
+
+function nodeOf(pod: Pod): string {
+  return pod.spec.nodeName ?? ''
 }
 
 function kill(child: ChildProcess): void {

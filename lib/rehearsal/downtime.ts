@@ -1,4 +1,4 @@
-import type { Outage } from './availability.ts'
+import type { Outage } from '../kubernetes/availability.ts'
 import type { MachineEvent } from './timeline.ts'
 
 /** Who took the time: the machines and the programs on them, the one who swaps the hardware, or talos-migrate. */

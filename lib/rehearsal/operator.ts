@@ -9,13 +9,15 @@ export interface SwapOptions {
   clock?: Clock
   /** Milliseconds that the operator's hands need between the proof and the new machine's power button; default 0. */
   handsMs?: number
+  /** The address of the new machine; by default that of the old one. */
+  address?: string
 }
 
 const lookEveryMs = 100
 
 /**
  * The operator who stands beside the machines: waits until the run has proven that the old machine is off, pulls its plug,
- * puts another machine on its address and switches that on.
+ * puts another machine on its address, or on another one, and switches that on.
  * @returns the new machine, or null when the signal aborted before it came to that
  */
 export async function swapWhenAsked(cluster: PracticeCluster, options: SwapOptions): Promise<PracticeMachine | null> {
@@ -29,7 +31,7 @@ export async function swapWhenAsked(cluster: PracticeCluster, options: SwapOptio
   await clock.sleep(options.handsMs ?? 0, options.signal)
   if (options.signal.aborted) return null
   await cluster.old.cutPower()
-  const replacement = cluster.addMachine('new')
+  const replacement = cluster.addMachine('new', options.address)
   replacement.powerOn()
   return replacement
 }

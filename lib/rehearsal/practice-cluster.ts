@@ -1,12 +1,15 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { KubernetesApi } from '../kubernetes/api.ts'
+import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
+import { systemClock } from '../migration/clock.ts'
+import { type Condition, waitFor } from '../migration/wait.ts'
 import { type Network, takeNetwork } from './addresses.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
 import { populate } from './homelab.ts'
-import { createHomelab, homelabEnvironment, type PracticeHomelab } from './practice-homelab.ts'
+import { createHomelab, homelabEnvironment, type PracticeHomelab, practiceNames } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
 import { runTalosctl } from './run-talosctl.ts'
 import { makeWorkFolder } from './work-folder.ts'
@@ -23,6 +26,8 @@ export interface PracticeClusterOptions {
   configPatches?: readonly string[]
   /** Stands in the values of all Secrets, to be searched for elsewhere. */
   canary?: string
+  /** Machines beside the control plane's, worker01 and so on; none if not given. */
+  workers?: number
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
   bootDelayMs?: number
   signal?: AbortSignal
@@ -35,10 +40,15 @@ const gigabyte = 1e9
 export class PracticeCluster {
   readonly folder: string
   readonly address: string
+  /** Another address of its network, at which nobody is: for a new machine that does not get the old address. */
+  readonly newAddress: string
   readonly homelab: PracticeHomelab
   readonly binaries: Binaries
   readonly old: PracticeMachine
+  /** Those of the control plane, in the order in which they came. */
   readonly machines: PracticeMachine[] = []
+  readonly workers: PracticeMachine[] = []
+  readonly strangers: PracticeMachine[] = []
   readonly #network: Network
   readonly #options: PracticeClusterOptions
   readonly #step: Step
@@ -47,6 +57,7 @@ export class PracticeCluster {
   private constructor(folder: string, network: Network, homelab: PracticeHomelab, options: PracticeClusterOptions) {
     this.folder = folder
     this.address = network.address(nodeHost)
+    this.newAddress = network.address(newNodeHost)
     this.homelab = homelab
     this.binaries = options.binaries
     this.#network = network
@@ -103,6 +114,7 @@ export class PracticeCluster {
       await this.old.waitFor('node-ready', wait)
       await this.talosctlOnNode('kubeconfig', this.homelab.kubeconfig, '--merge=false', '--force')
     })
+    if (this.#options.workers) await this.#step('Join the workers', () => this.#joinWorkers(wait))
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
@@ -116,12 +128,48 @@ export class PracticeCluster {
       }
     })
     this.#copyingPods = startCopyingPods(this.homelab.kubeconfig, {
-      localPathRoot: () => {
+      localPathRoot: (node) => {
+        if (node !== practiceNames.node) return join(this.folder, 'workers', node)
         const machine = this.machines.findLast((each) => each.running)
         return machine ? localPathRoot(machine) : null
       },
       nas: this.nas,
     })
+  }
+
+  async #joinWorkers(wait: { timeoutSeconds: number; signal?: AbortSignal }): Promise<void> {
+    const numbers = Array.from({ length: this.#options.workers ?? 0 }, (_, i) => i + 1)
+    await Promise.all(
+      numbers.map(async (number) => {
+        const name = `worker0${number}`
+        const worker = this.#makeMachine(name, 10 + number, this.addressAt(nodeHost + 10 + number))
+        this.workers.push(worker)
+        worker.powerOn()
+        await worker.waitFor('maintenance-ready', wait)
+        const patch = JSON.stringify({ machine: { network: { hostname: name } } })
+        const config = ['--file', this.homelab.workerConfig, '--config-patch', patch]
+        await this.talosctl('apply-config', '--insecure', '--nodes', worker.hardware.address, ...config)
+      }),
+    )
+    await this.#nodesReady(wait)
+  }
+
+  async #nodesReady({ timeoutSeconds, signal }: { timeoutSeconds: number; signal?: AbortSignal }): Promise<void> {
+    const condition: Condition<true> = {
+      name: 'the workers are ready Nodes',
+      timeoutSeconds,
+      probe: async () => {
+        const nodes = (await listNodes(api)).filter(isNodeReady)
+        return nodes.length > this.workers.length ? { met: true, value: true } : { met: false, saw: `${nodes.length}` }
+      },
+    }
+    const api = await this.api()
+    try {
+      const waiting = { clock: systemClock, signal: signal ?? new AbortController().signal, onSeen: () => undefined }
+      await waitFor(condition, waiting)
+    } finally {
+      api.close()
+    }
   }
 
   /** What stands for the homelab's file servers. */
@@ -134,16 +182,32 @@ export class PracticeCluster {
     return KubernetesApi.fromFile(this.homelab.kubeconfig)
   }
 
-  /** Another machine on the same address: its own hardware, an empty disk, not powered on yet. */
-  addMachine(name: string): PracticeMachine {
-    const hardware = typePlate(name, this.machines.length, this.address, this.#options.bootDelayMs ?? 1000)
-    const machine = new PracticeMachine(hardware, {
+  /** An address of the practice network. @param host its number there */
+  addressAt(host: number): string {
+    return this.#network.address(host)
+  }
+
+  /** Another machine for the control plane: its own hardware, an empty disk, not powered on yet; by default on the same address. */
+  addMachine(name: string, address = this.address): PracticeMachine {
+    const machine = this.#makeMachine(name, this.machines.length, address)
+    this.machines.push(machine)
+    return machine
+  }
+
+  /** A machine of another cluster, on an address of its own in the same network. */
+  addStranger(name: string): PracticeMachine {
+    const host = 100 + this.strangers.length
+    const machine = this.#makeMachine(name, host - 50, this.addressAt(host))
+    this.strangers.push(machine)
+    return machine
+  }
+
+  #makeMachine(name: string, index: number, address: string): PracticeMachine {
+    return new PracticeMachine(typePlate(name, index, address, this.#options.bootDelayMs ?? 1000), {
       folder: this.folder,
       neighbours: join(this.folder, 'discovery'),
       binaries: this.binaries,
     })
-    this.machines.push(machine)
-    return machine
   }
 
   /** Runs the real talosctl with the homelab's talosconfig. */
@@ -151,16 +215,18 @@ export class PracticeCluster {
     return runTalosctl(this.binaries.talosctl, [...args, '--talosconfig', this.homelab.talosconfig])
   }
 
-  /** As talosctl(), for the cluster's node. */
+  /** As talosctl(), for the control plane's machine, wherever it is. */
   talosctlOnNode(...args: string[]): Promise<string> {
-    return this.talosctl(...args, '--nodes', this.address, '--endpoints', this.address)
+    const address = this.machines.at(-1)?.hardware.address ?? this.address
+    return this.talosctl(...args, '--nodes', address, '--endpoints', address)
   }
 
   /** Cuts the power of all machines, gives the address back and removes the folder, unless it is to be kept. */
   async destroy(): Promise<void> {
     await this.#copyingPods?.stop()
-    for (const machine of this.machines) machine.pullPower()
-    for (const machine of this.machines) await machine.waitUntilOff(20)
+    const all = [...this.machines, ...this.workers, ...this.strangers]
+    for (const machine of all) machine.pullPower()
+    for (const machine of all) await machine.waitUntilOff(20)
     this.#network.release()
     if (!this.#options.keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -173,6 +239,7 @@ export function localPathRoot(machine: PracticeMachine): string {
 
 /** The node's number in its network: the runbook's node is 192.168.1.54. */
 const nodeHost = 54
+const newNodeHost = 57
 
 function typePlate(name: string, index: number, address: string, bootDelayMs: number): Hardware {
   const digits = String(index + 1).padStart(2, '0')

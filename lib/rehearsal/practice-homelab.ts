@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { variables } from '../settings.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
+import { repositoryFiles } from './homelab-repository.ts'
 import { makeOperatorFiles, type OperatorFiles, operatorFiles } from './operator-files.ts'
 import { runTalosctl } from './run-talosctl.ts'
 
@@ -15,6 +16,7 @@ export interface PracticeHomelab {
   folder: string
   talosconfig: string
   controlplaneConfig: string
+  workerConfig: string
   kubeconfig: string
   ageIdentityFile: string
   outputDir: string
@@ -47,6 +49,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
     folder,
     talosconfig: join(folder, 'configs/talosconfig'),
     controlplaneConfig: join(folder, 'configs/controlplane.yaml'),
+    workerConfig: join(folder, 'configs/worker.yaml'),
     kubeconfig: join(folder, '.output/kubeconfig'),
     ageIdentityFile: join(options.folder, 'operator/identity.txt'),
     outputDir: join(folder, '.output/migrate'),
@@ -69,7 +72,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
   writeFileSync(homelab.ageIdentityFile, `${identity}\n`, ownerOnly)
   const file = environmentFile(homelab, options, await identityToRecipient(identity))
   writeFileSync(join(homelab.envDir, `${practiceNames.environment}.env`), file, ownerOnly)
-  await makeRepository(folder)
+  await makeRepository(folder, options.address)
   return homelab
 }
 
@@ -92,14 +95,14 @@ async function generateConfigs(homelab: PracticeHomelab, options: HomelabOptions
     ...['gen', 'config', practiceNames.cluster, `https://${options.address}:6443`],
     ...['--with-secrets', 'configs/secrets.yaml', '--talos-version', minor],
     ...['--kubernetes-version', practiceVersions.kubernetes.slice(1), '--install-disk', '/dev/sda'],
-    ...['--output-types', 'controlplane,talosconfig', '--output', 'configs', '--with-docs=false'],
+    ...['--output-types', 'controlplane,worker,talosconfig', '--output', 'configs', '--with-docs=false'],
     ...['--with-examples=false', ...patches],
   )
   const config = ['--talosconfig', homelab.talosconfig]
   await talosctl('config', 'endpoint', options.address, ...config)
   await talosctl('config', 'node', options.address, ...config)
   // talosctl writes the talosconfig anew as its umask says.
-  for (const file of [homelab.talosconfig, homelab.controlplaneConfig]) chmodSync(file, 0o600)
+  for (const file of [homelab.talosconfig, homelab.controlplaneConfig, homelab.workerConfig]) chmodSync(file, 0o600)
 }
 
 /** A node that keeps its name on other hardware, and runs its workloads itself, as the runbook's does. */
@@ -154,9 +157,11 @@ function fatesOfVolumes(): Partial<Record<keyof typeof variables, string>> {
 }
 
 /** A clean work tree, as preflight wants it. Without git there is none, and preflight says so. */
-async function makeRepository(folder: string): Promise<void> {
-  writeFileSync(join(folder, '.gitignore'), '.output/\nconfigs/\n')
-  writeFileSync(join(folder, 'README.md'), 'The homelab of a practice cluster.\n')
+async function makeRepository(folder: string, address: string): Promise<void> {
+  for (const [path, text] of Object.entries(repositoryFiles(address))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
   const author = ['-c', 'user.name=rehearsal', '-c', 'user.email=rehearsal@localhost']
   try {
     const git = (...args: string[]) => promisify(execFile)('git', [...author, ...args], { cwd: folder })

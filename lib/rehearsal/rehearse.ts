@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { outages, watchAvailability } from '../kubernetes/availability.ts'
 import { stillAway } from '../kubernetes/evacuation/ledger.ts'
 import { formatSeconds } from '../migration/clock.ts'
 import type { Console } from '../migration/console.ts'
 import { OperatorError } from '../migration/errors.ts'
 import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
-import { outages, watchAvailability } from './availability.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
@@ -16,6 +16,7 @@ import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { compareRebuilt, convergedProof, readAnnounced } from './rebuilt.ts'
 import { runTask } from './run-task.ts'
+import { type Moving, prepareMove } from './scenario-b.ts'
 import { readTruth, type Truth } from './truth.ts'
 import { volumesProof } from './volume-trees.ts'
 
@@ -23,6 +24,7 @@ export interface RehearsalOptions {
   console: Console
   signal: AbortSignal
   keep: boolean
+  scenario: 'A' | 'B'
   /** What RECOVERY says: the state from a snapshot, or rebuilt from Git. */
   recovery: 'snapshot' | 'gitops'
   /** Flags for the scripts that are rehearsed, such as --json. */
@@ -47,15 +49,21 @@ export interface Rehearsal {
 }
 
 /**
- * Practises scenario A: makes a practice cluster, runs `task migrate:run` against it as a user would, swaps the hardware
+ * Practises a scenario: makes a practice cluster, runs `task migrate:run` against it as a user would, swaps the hardware
  * when the run asks for it, and proves what became of the cluster. Nothing is left running, however it ends.
  * @throws OperatorError when the practice cluster does not come up, or when the run fails
  */
-export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehearsal> {
+export async function rehearseScenario(options: RehearsalOptions): Promise<Rehearsal> {
   const { console, signal, keep } = options
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
-  const cluster = await PracticeCluster.create({ binaries, step, keep, signal })
+  const cluster = await PracticeCluster.create({
+    binaries,
+    step,
+    keep,
+    signal,
+    workers: options.scenario === 'B' ? 2 : 0,
+  })
   try {
     await cluster.start()
     return await rehearseOn(cluster, step, options)
@@ -66,20 +74,26 @@ export async function rehearseScenarioA(options: RehearsalOptions): Promise<Rehe
 }
 
 async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
-  const before = await step('Write down every object of the cluster', () => truthOf(cluster))
+  const isMove = options.scenario === 'B'
+  const moving = isMove ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
+  const owed = (truth: Truth) => moving?.owed(truth) ?? truth
+  const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
-  const availability = await watchAvailability(readFileSync(cluster.homelab.kubeconfig, 'utf8'))
+  const kubeconfig = readFileSync(cluster.homelab.kubeconfig, 'utf8')
+  const availability = await watchAvailability(kubeconfig, { movesTo: moving?.address })
   try {
-    const { exitCode, replacement } = await planAndMigrate(cluster, options)
+    const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
     const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
     const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : [...compareTruths(before, await truthOf(cluster)), proof]),
+        : compareTruths(before, owed(await truthOf(cluster)))),
+      proof,
       offProof(cluster.old),
       await etcdProof(cluster),
+      ...((await moving?.proofs()) ?? []),
     ])
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
@@ -91,16 +105,21 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   } finally {
     availability.stop()
     await adversaries.stop()
+    await moving?.stop()
   }
 }
 
 /** As migrate(), with the plan before it: it writes down what is restored, and announces what is lost. */
-async function planAndMigrate(cluster: PracticeCluster, options: RehearsalOptions): ReturnType<typeof migrate> {
+async function planAndMigrate(
+  cluster: PracticeCluster,
+  options: RehearsalOptions,
+  moving: Moving | undefined,
+): ReturnType<typeof migrate> {
   if (options.recovery === 'gitops') {
     const exitCode = await taskOf(cluster, ['migrate:plan', 'RECOVERY=gitops'], options)
     if (exitCode !== 0) return { exitCode, replacement: null }
   }
-  return migrate(cluster, options)
+  return migrate(cluster, options, moving)
 }
 
 async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Proof[]> {
@@ -117,23 +136,34 @@ async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Pr
 async function migrate(
   cluster: PracticeCluster,
   options: RehearsalOptions,
+  moving: Moving | undefined,
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
-  const swap = swapWhenAsked(cluster, { signal: AbortSignal.any([options.signal, ended.signal]) })
+  const signal = AbortSignal.any([options.signal, ended.signal])
+  const swap = swapWhenAsked(cluster, { signal, ...(moving ? { address: moving.address } : {}) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
-  const exitCode = await taskOf(cluster, ['migrate:run', 'SCENARIO=A', `RECOVERY=${options.recovery}`], options)
+  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`, ...(moving?.settings ?? [])]
+  // What is rewritten is asked for at a terminal.
+  const flags = moving ? [...options.flags, '--yes'] : options.flags
+  const exitCode = await taskOf(cluster, ['migrate:run', ...settings], { ...options, flags })
   ended.abort()
   return { exitCode, replacement: await swap }
 }
 
-function taskOf(cluster: PracticeCluster, args: string[], { flags, signal }: RehearsalOptions): Promise<number> {
+/** Types a task as the operator of the practice cluster. @returns its exit code */
+export function taskOf(
+  cluster: PracticeCluster,
+  args: string[],
+  { flags, signal }: Pick<RehearsalOptions, 'flags' | 'signal'>,
+): Promise<number> {
   const dashes = flags.length > 0 ? ['--', ...flags] : []
   const run = { task: cluster.binaries.task, environment: cluster.environment, output: 'inherit', signal } as const
   return runTask([...args, ...dashes], run)
 }
 
-async function truthOf(cluster: PracticeCluster): Promise<Truth> {
+/** Every object of the practice cluster, written down. */
+export async function truthOf(cluster: PracticeCluster): Promise<Truth> {
   const api = await cluster.api()
   try {
     return await readTruth(api)
@@ -154,7 +184,8 @@ export function phaseResults(journalPath: string): PhaseResult[] {
   return [...results.values()]
 }
 
-function journalOf(cluster: PracticeCluster): string {
+/** The journal of the run that is rehearsed. */
+export function journalOf(cluster: PracticeCluster): string {
   return join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
 }
 
@@ -184,14 +215,19 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-function runFailed(exitCode: number, cluster: PracticeCluster, { keep, signal }: RehearsalOptions): Error {
+/** What a rehearsed run that failed comes to. */
+export function runFailed(
+  exitCode: number,
+  cluster: PracticeCluster,
+  { keep, signal }: Pick<RehearsalOptions, 'keep' | 'signal'>,
+): Error {
   if (signal.aborted) return signal.reason
   const logs = cluster.machines.map((machine) => machine.logPath).join(', ')
   return new OperatorError(`The rehearsed run ended with exit code ${exitCode}.`, {
     means: 'What is written above is what an operator would have seen. The practice cluster is taken away.',
     next: keep
       ? `Look at the run in ${cluster.homelab.outputDir} and at the machines' logs: ${logs}`
-      : 'npm run rehearse -- --scenario A --keep   leaves its folder behind for a look',
+      : 'With --keep it leaves its folder behind for a look.',
   })
 }
 
@@ -209,7 +245,8 @@ export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
   showDowntime(downtime, console)
 }
 
-function showProofs(proofs: readonly Proof[], console: Console): void {
+/** The proofs, and what speaks against those that do not hold. */
+export function showProofs(proofs: readonly Proof[], console: Console): void {
   const rows = proofs.map(({ claim, holds, evidence }) => [holds ? 'proven' : 'NOT PROVEN', claim, evidence])
   console.table('Proofs', ['', 'claim', 'rests on'], rows)
   for (const { claim, against } of proofs) {

@@ -18,11 +18,11 @@ export interface EtcdMember {
 const service = z.object({ running: z.boolean(), healthy: z.boolean(), unknown: z.boolean().default(false) }).loose()
 
 /**
- * etcd's members as the machine's own etcd knows them.
+ * etcd's members as the machine's own etcd knows them; deadline in seconds.
  * @throws TalosctlError (transient) while etcd does not run there
  */
-export async function etcdMembers(talosctl: Talosctl, target: Target): Promise<EtcdMember[]> {
-  const { stdout } = await talosctl.run(target, ['etcd', 'members'])
+export async function etcdMembers(talosctl: Talosctl, target: Target, deadline = 30): Promise<EtcdMember[]> {
+  const { stdout } = await talosctl.run(target, ['etcd', 'members'], { deadline })
   return parseTable(stdout).map((row) => ({
     id: row.ID ?? '',
     hostname: row.HOSTNAME ?? '',
@@ -59,9 +59,9 @@ export async function databaseBytes(talosctl: Talosctl, target: Target): Promise
   return found ? Number(found[1]) * 1000 ** ' kMGT'.indexOf(found[2] || ' ') : undefined
 }
 
-/** The state of the machine's own member. */
-export async function etcdStatus(talosctl: Talosctl, target: Target): Promise<EtcdStatus | null> {
-  const { stdout } = await talosctl.run(target, ['etcd', 'status'])
+/** The state of the machine's own member; deadline in seconds. */
+export async function etcdStatus(talosctl: Talosctl, target: Target, deadline = 30): Promise<EtcdStatus | null> {
+  const { stdout } = await talosctl.run(target, ['etcd', 'status'], { deadline })
   const row = parseTable(stdout)[0]
   if (!row) return null
   return {

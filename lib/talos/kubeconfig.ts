@@ -81,7 +81,8 @@ function digestOf(content: Buffer): string {
   return createHash('sha256').update(content).digest('hex')
 }
 
-async function keepPrevious(
+/** Keeps a kubeconfig, encrypted, in the run folder. @returns where; null when there is none */
+export async function keepPrevious(
   path: string,
   folder: string,
   encrypt: (plain: Buffer, path: string) => Promise<void>,

@@ -23,9 +23,9 @@ type Contexts = NonNullable<z.output<typeof talosconfig>['contexts']>
 /** What talosctl calls a context's lists, and the sub-command of `talosctl config` that sets each. */
 const setBy = { endpoints: 'endpoint', nodes: 'node' } as const
 
-const undoKind = 'talosconfig'
+export const talosconfigUndoKind = 'talosconfig'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(talosconfigUndoKind),
   path: z.string(),
   context: z.string(),
   lists: z.array(
@@ -39,13 +39,14 @@ type Lists = z.output<typeof undoSchema>['lists']
  * edited once. An entry of a list is replaced when it is that address (a port stays); where the new one is there already, the old one is left out.
  * Through talosctl, on a copy in memory, so that a kill never leaves half a file with the operator's only keys.
  * Source: `talosctl config endpoint --help`, `talosctl config node --help`; neither keeps comments.
+ * @param talosctl asked for only when there is something to change
  * @param paths those that are not there are passed over
  * @returns how many contexts were changed, or would be
  * @throws OperatorError when one is no talosconfig, before any is changed
  */
 export async function pointTalosconfigs(
   migration: Migration,
-  talosctl: Talosctl,
+  talosctl: (talosconfig: string) => Promise<Talosctl>,
   paths: readonly string[],
   moves: readonly Move[],
 ): Promise<number> {
@@ -62,8 +63,8 @@ export async function pointTalosconfigs(
     else if (/^\s*#/m.test(text)) migration.console.warn(`The comments in ${path} are lost: talosctl writes it anew.`)
     for (const { context, lists } of moved) {
       await migration.change(`Point the context ${context} of ${path} at ${told(lists)}`, {
-        undo: { kind: undoKind, path, context, lists },
-        apply: () => setLists(talosctl, migration.settings, path, context, lists, 'after'),
+        undo: { kind: talosconfigUndoKind, path, context, lists },
+        apply: async () => setLists(await talosctl(path), migration.settings, path, context, lists, 'after'),
       })
     }
     changed += moved.length
@@ -75,7 +76,7 @@ export async function pointTalosconfigs(
 export async function undoTalosconfig(
   talosctl: Talosctl,
   settings: Pick<Settings, 'memoryDir'>,
-  change: JournaledChange,
+  change: Pick<JournaledChange, 'undo'>,
 ): Promise<Undone> {
   const { path, context, lists } = undoSchema.parse(change.undo)
   const file = await readFileAt(path).catch((error: unknown) => messageOf(error))

@@ -14,8 +14,8 @@ export interface BucketServer {
   environment: Record<string, string>
 }
 
-/** Starts it with one empty bucket; it is gone when the test ends. */
-export async function bucketServer(t: ExecutionContext<unknown>, bucket: string): Promise<BucketServer> {
+/** Starts moto's server, which speaks for AWS on loopback; it is gone when the test ends. @returns its URL, once it answers */
+export async function motoServer(t: Pick<ExecutionContext<unknown>, 'teardown'>): Promise<string> {
   const port = await freePort()
   const child = spawn(tools.get('moto_server')?.path ?? '', ['--host', '127.0.0.1', '--port', String(port)], {
     stdio: 'ignore',
@@ -25,8 +25,22 @@ export async function bucketServer(t: ExecutionContext<unknown>, bucket: string)
     child.kill('SIGKILL')
     await gone
   })
+  const url = `http://127.0.0.1:${port}`
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await (await fetch(`${url}/moto-api/`)).arrayBuffer()
+      return url
+    } catch (error) {
+      if (attempt === 600 || child.exitCode !== null) throw error
+      await delay(100)
+    }
+  }
+}
+
+/** Starts it with one empty bucket. */
+export async function bucketServer(t: ExecutionContext<unknown>, bucket: string): Promise<BucketServer> {
   const environment = {
-    AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`,
+    AWS_ENDPOINT_URL_S3: await motoServer(t),
     AWS_ACCESS_KEY_ID: 'practice',
     AWS_SECRET_ACCESS_KEY: 'practice',
     AWS_REGION: 'us-east-1',
@@ -40,15 +54,8 @@ export async function bucketServer(t: ExecutionContext<unknown>, bucket: string)
     credentials,
   })
   t.teardown(() => client.destroy())
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await client.send(new CreateBucketCommand({ Bucket: bucket }))
-      return { client, environment }
-    } catch (error) {
-      if (attempt === 200 || child.exitCode !== null) throw error
-      await delay(100)
-    }
-  }
+  await client.send(new CreateBucketCommand({ Bucket: bucket }))
+  return { client, environment }
 }
 
 function freePort(): Promise<number> {

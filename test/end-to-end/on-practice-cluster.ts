@@ -9,6 +9,7 @@ import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
 import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
 import { compareTruths, etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { runTask, type TaskRun } from '../../lib/rehearsal/run-task.ts'
+import { movedProofs } from '../../lib/rehearsal/scenario-b-proofs.ts'
 import { readTruth, type Truth } from '../../lib/rehearsal/truth.ts'
 
 export interface TaskResult {
@@ -26,14 +27,22 @@ export interface Practice {
   said(): string
   task(args: string[], more?: Partial<TaskRun>): Promise<TaskResult>
   records(): JournalRecord[]
+  /** Waits until the journal says so. */
+  until(reached: (records: JournalRecord[]) => boolean): Promise<void>
   /** Asserts every proof of the rehearsal. */
   prove(): Promise<void>
 }
 
 const silent = { info: () => undefined, warn: () => undefined, detail: () => undefined }
 
-/** Starts a populated practice cluster on an address of its own; everything is taken away when the test ends, however it ends. */
-export async function practise(t: ExecutionContext, options: Partial<PracticeClusterOptions> = {}): Promise<Practice> {
+/**
+ * Starts a populated practice cluster on an address of its own; everything is taken away when the test ends, however it ends.
+ * @param options moves: the new machine comes up at another address
+ */
+export async function practise(
+  t: ExecutionContext,
+  { moves = false, ...options }: Partial<PracticeClusterOptions> & { moves?: boolean } = {},
+): Promise<Practice> {
   const cluster = await PracticeCluster.create({ binaries: await ensureBinaries({ progress: silent }), ...options })
   const tasks = new Tasks(cluster)
   t.teardown(() => cluster.destroy())
@@ -42,7 +51,8 @@ export async function practise(t: ExecutionContext, options: Partial<PracticeClu
   const before = await truthOf(cluster)
   const adversaries = startAdversaries(cluster.homelab.kubeconfig, options.canary ? { canary: options.canary } : {})
   t.teardown(() => adversaries.stop())
-  swapWhenAsked(cluster, { signal: tasks.signal }).catch((error) => t.log(`the swap failed: ${error}`))
+  const address = moves ? cluster.newAddress : cluster.address
+  swapWhenAsked(cluster, { signal: tasks.signal, address }).catch((error) => t.log(`the swap failed: ${error}`))
   return {
     cluster,
     before,
@@ -50,8 +60,16 @@ export async function practise(t: ExecutionContext, options: Partial<PracticeClu
     said: () => tasks.said,
     task: (args, more) => tasks.run(args, more),
     records: () => recordsOf(cluster),
+    until: async (reached) => {
+      while (!reached(recordsOf(cluster))) {
+        if (tasks.signal.aborted) throw new Error('the test ended before')
+        await delay(20)
+      }
+    },
     prove: async () => {
-      const proofs = [...compareTruths(before, await truthOf(cluster)), offProof(cluster.old), await etcdProof(cluster)]
+      const after = await truthOf(cluster)
+      const moved = moves ? await movedProofs(cluster) : []
+      const proofs = [...compareTruths(before, after), offProof(cluster.old), await etcdProof(cluster), ...moved]
       for (const { claim, against } of proofs) t.deepEqual(against, [], claim)
     },
   }
@@ -123,7 +141,10 @@ export function recordsOf(cluster: PracticeCluster): JournalRecord[] {
  * Watches the journal and kills -9 the process that writes it, at the moment at which `reached` is true of it.
  * @returns a promise of the process id that was killed
  */
-export async function killWhen(practice: Practice, reached: (records: JournalRecord[]) => boolean): Promise<number> {
+export async function killWhen(
+  practice: Pick<Practice, 'records'>,
+  reached: (records: JournalRecord[]) => boolean,
+): Promise<number> {
   const deadline = Date.now() + 180_000
   while (Date.now() < deadline) {
     const records = practice.records()

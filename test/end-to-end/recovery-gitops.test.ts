@@ -1,10 +1,13 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import type { JournalRecord } from '../../lib/migration/journal.ts'
+import { stillAway } from '../../lib/kubernetes/evacuation/ledger.ts'
+import type { Journal, JournalRecord } from '../../lib/migration/journal.ts'
+import { localPathRoot } from '../../lib/rehearsal/practice-cluster.ts'
 import { etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { compareRebuilt, convergedProof, readAnnounced } from '../../lib/rehearsal/rebuilt.ts'
 import { readTruth } from '../../lib/rehearsal/truth.ts'
+import { volumesProof } from '../../lib/rehearsal/volume-trees.ts'
 import { killWhen, type Practice, practise } from './on-practice-cluster.ts'
 
 const notes = 'configmaps default/where-is-what'
@@ -66,7 +69,8 @@ async function killedInTheRestore(t: ExecutionContext, practice: Practice): Prom
   t.not((await running).exitCode, 0)
 }
 
-async function prove(t: ExecutionContext, { cluster, before }: Practice, list: string): Promise<void> {
+async function prove(t: ExecutionContext, practice: Practice, list: string): Promise<void> {
+  const { cluster, before } = practice
   const announced = readAnnounced(list, join(cluster.homelab.outputDir, 'losses.txt'))
   t.is(announced.losses.get(notes), 'object')
   const api = await cluster.api()
@@ -76,11 +80,22 @@ async function prove(t: ExecutionContext, { cluster, before }: Practice, list: s
       await convergedProof(api),
       offProof(cluster.old),
       await etcdProof(cluster),
+      evacuatedProof(t, practice),
     ]
     for (const { claim, against } of proofs) t.deepEqual(against, [], claim)
   } finally {
     api.close()
   }
+}
+
+/** What lay on the old disk lies on the new one: it was brought back before Git's workloads could start. */
+function evacuatedProof(t: ExecutionContext, practice: Practice) {
+  const { old, machines } = practice.cluster
+  const replacement = machines.at(-1)
+  const away = stillAway({ records: practice.records() } as Journal)
+  const { proof } = volumesProof(localPathRoot(old), replacement ? localPathRoot(replacement) : '', away)
+  t.regex(proof.evidence, /^14 volumes/)
+  return proof
 }
 
 function edit(file: string, change: (text: string) => string): void {

@@ -30,6 +30,7 @@ const kinds = [
   { group: 'rabbitmq.com', plural: 'rabbitmqclusters', kind: 'RabbitmqCluster' },
   { group: 'keda.sh', plural: 'scaledobjects', kind: 'ScaledObject' },
   { group: 'dragonflydb.io', plural: 'dragonflies', kind: 'Dragonfly' },
+  { group: 'core.strimzi.io', plural: 'strimzipodsets', kind: 'StrimziPodSet' },
 ]
 
 test.before(async () => {
@@ -139,6 +140,7 @@ const paths = (namespace: string) => ({
   rabbitmqclusters: `/apis/rabbitmq.com/v1/namespaces/${namespace}/rabbitmqclusters`,
   scaledobjects: `/apis/keda.sh/v1/namespaces/${namespace}/scaledobjects`,
   dragonflies: `/apis/dragonflydb.io/v1/namespaces/${namespace}/dragonflies`,
+  strimzipodsets: `/apis/core.strimzi.io/v1/namespaces/${namespace}/strimzipodsets`,
   autoscalers: `/apis/autoscaling/v2/namespaces/${namespace}/horizontalpodautoscalers`,
 })
 
@@ -155,13 +157,22 @@ const setPolicies = [undefined, {}, { applicationsSync: 'create-only' }, { prese
 const hibernations = [undefined, {}, { 'cnpg.io/hibernation': 'on' }, { 'cnpg.io/hibernation': 'off' }, { other: 'x' }]
 const pauses = [undefined, { other: 'x' }, { 'rabbitmq.com/pauseReconciliation': 'true' }]
 const scalers = [undefined, { other: 'x' }, { 'autoscaling.keda.sh/paused-replicas': '2' }]
+const podSets = [undefined, {}, { pods: [] }, { pods: [{ metadata: { name: 'broker-0' }, spec: { subdomain: 'x' } }] }]
+/** What people write on whatever they like, some of it much like what we write. */
+const notes = [
+  undefined,
+  { 'example.com/note': ' "quoted",\n\tü ' },
+  { 'example.com/empty': '', 'kubectl.kubernetes.io/last-applied-configuration': '{"spec":{"replicas":7}}' },
+  { 'reconcile.fluxcd.io/requestedAt': '2025-12-04', 'argocd.argoproj.io/refresh': 'normal' },
+]
 const labels = { app: 'x' }
 const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } }
 
 /** A cluster as nobody planned it: every switch in every position, absent ones included. */
 async function randomCluster(random: (below: number) => number, namespace: string, node: string) {
   await api.create('/api/v1/namespaces', { metadata: { name: namespace } })
-  await api.create('/api/v1/nodes', { metadata: { name: node }, spec: random(2) ? { unschedulable: true } : {} })
+  const spec = random(2) ? { unschedulable: true } : {}
+  await api.create('/api/v1/nodes', { metadata: { name: node, annotations: notes[random(notes.length)] }, spec })
   for (let index = 0; index < 4; index++) await randomObjects(random, namespace, `n${index}`)
   await operatorOf(namespace)
 }
@@ -170,10 +181,11 @@ async function randomCluster(random: (below: number) => number, namespace: strin
 async function randomObjects(random: (below: number) => number, namespace: string, name: string) {
   const at = paths(namespace)
   const pick = <T>(options: readonly T[]) => options[random(options.length)]
-  const plain = (path: string, spec: unknown) => api.create(path, { metadata: { name }, spec })
+  const plain = (path: string, spec: unknown) =>
+    api.create(path, { metadata: { name, annotations: pick(notes) }, spec })
   const custom = (path: string, kind: string, spec: unknown, metadata: object = {}) => {
     const [, , group, version] = path.split('/')
-    const body = { apiVersion: `${group}/${version}`, kind, metadata: { name, ...metadata } }
+    const body = { apiVersion: `${group}/${version}`, kind, metadata: { name, annotations: pick(notes), ...metadata } }
     return api.create<KubernetesObject>(path, spec === undefined ? body : { ...body, spec })
   }
   const scaled = { replicas: random(4), selector: { matchLabels: labels }, template }
@@ -191,7 +203,11 @@ async function randomObjects(random: (below: number) => number, namespace: strin
     controller: true,
   }
   const owned = random(2) ? { ownerReferences: [owner] } : {}
-  await api.create(at.statefulsets, { metadata: { name, ...owned }, spec: { ...scaled, serviceName: name } })
+  const annotations = pick(notes)
+  await api.create(at.statefulsets, {
+    metadata: { name, annotations, ...owned },
+    spec: { ...scaled, serviceName: name },
+  })
   const job = { spec: { template: { spec: { ...template.spec, restartPolicy: 'Never' } } } }
   await plain(at.cronjobs, { schedule: '0 4 * * *', jobTemplate: job, ...pick(suspends) })
   const source = { interval: '1m', prune: true, path: './', sourceRef: { kind: 'GitRepository', name: 'x' } }
@@ -210,6 +226,7 @@ async function randomObjects(random: (below: number) => number, namespace: strin
   await custom(at.prometheuses, 'Prometheus', { replicas: 1, ...(random(3) ? {} : { paused: random(2) === 0 }) })
   await custom(at.clusters, 'Cluster', random(2) ? undefined : { instances: 3 }, { annotations: pick(hibernations) })
   await custom(at.rabbitmqclusters, 'RabbitmqCluster', undefined, { labels: pick(pauses) })
+  await custom(at.strimzipodsets, 'StrimziPodSet', pick(podSets))
 }
 
 /** Whoever runs under this account may be taken for the operator of a group. */
@@ -241,7 +258,8 @@ async function everything(namespace: string, node: string): Promise<string[]> {
     .map(({ kind, spec, metadata: { name, annotations, labels } }) =>
       JSON.stringify([kind, name, annotations, labels, spec]),
     )
-  return [...objects, JSON.stringify((await api.get(`/api/v1/nodes/${node}`)).spec)]
+  const { spec, metadata } = await api.get(`/api/v1/nodes/${node}`)
+  return [...objects, JSON.stringify([metadata.annotations, spec])]
 }
 
 async function drainSteps(migration: Migration, mortalApi: KubernetesApi, node: string): Promise<void> {

@@ -1,5 +1,6 @@
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi, KubernetesObject } from '../../lib/kubernetes/api.ts'
+import { fencedOwners } from '../../lib/kubernetes/heeding.ts'
 import { operators } from '../../lib/kubernetes/operators/table.ts'
 import {
   findOperated,
@@ -120,7 +121,7 @@ test.serial(
     for (const { path, pause } of made) {
       const now = (await api.get(path)) as unknown as Record<string, unknown>
       const value = pause?.field.reduce<unknown>((inner, name) => (inner as Record<string, unknown>)?.[name], now)
-      t.is(value, pause?.value, path)
+      t.deepEqual(value, pause?.value, path)
     }
 
     await scaleBack(migration, api)
@@ -150,6 +151,76 @@ test.serial('what was paused before stays so, and what stood beside the field is
   t.deepEqual(await Promise.all([hibernated, rabbit].map(({ path }) => written(path))), before)
   await Promise.all([hibernated, rabbit].map(({ path }) => api.remove(path)))
 })
+
+test.serial(
+  "Strimzi's pods are ended by the set that lists them, once their Kafka is paused, and listed again as they were",
+  async (t) => {
+    const namespace = await namespaceOf('kafka')
+    const kafka = await resource('kafka.strimzi.io', 'kafkas', kindOf('kafkas'), namespace)
+    const pods = [0, 1].map((index) => ({ metadata: { name: `main-kafka-${index}` }, spec: template.spec }))
+    const set = await resource('core.strimzi.io', 'strimzipodsets', kindOf('strimzipodsets'), namespace, {
+      spec: { pods },
+    })
+    const { apiVersion, kind, metadata } = set.object
+    const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true }
+    const made = await api.create(`/api/v1/namespaces/${namespace}/pods`, {
+      metadata: { name: 'main-kafka-0', ownerReferences: [owner] },
+      spec: { ...template.spec, nodeName: 'n' },
+    })
+    const before = await Promise.all([kafka, set].map(({ path }) => written(path)))
+    const { migration, lines } = testMigration(settingsOf(namespace))
+    await pauseOperators(migration, api, await findOperated(api))
+    t.deepEqual((await api.get(kafka.path)).metadata.annotations, { 'strimzi.io/pause-reconciliation': 'true' })
+    t.like(await api.get(set.path), { spec: { pods } }, 'the set is told only when its Kafka looks away')
+
+    const quieted = quietWorkloads(migration, api, await findStateful(api, migration.settings))
+    const stops = () => lines.some((line) => line.includes('1 pods left: kafka/main-kafka-0'))
+    while (!stops()) await new Promise((resolve) => setTimeout(resolve, 50))
+    t.like(await api.get(set.path), { spec: { pods: [] } })
+    await api.remove(`/api/v1/namespaces/${namespace}/pods/${made.metadata.name}`, { gracePeriodSeconds: 0 })
+    await quieted
+
+    await scaleBack(migration, api)
+    t.like(await api.get(kafka.path), { metadata: { annotations: { 'strimzi.io/pause-reconciliation': 'true' } } })
+    await resumeOperators(migration, api)
+    t.deepEqual(await Promise.all([kafka, set].map(({ path }) => written(path))), before)
+    await Promise.all([kafka, set].map(({ path }) => api.remove(path)))
+  },
+)
+
+test.serial(
+  'a CNPG cluster whose operator does not know hibernation is fenced instead, and comes back byte for byte',
+  async (t) => {
+    const namespace = await namespaceOf('fenced')
+    const { object, path } = await resource('postgresql.cnpg.io', 'clusters', kindOf('clusters'), namespace)
+    const { apiVersion, kind, metadata } = object
+    const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true }
+    await api.create(`/api/v1/namespaces/${namespace}/pods`, {
+      metadata: { name: 'main-1', ownerReferences: [owner] },
+      spec: { ...template.spec, nodeName: 'n' },
+    })
+    const before = await written(path)
+    const { migration, journal, lines } = testMigration({ ...settingsOf(namespace), DRAIN_TIMEOUT: '1' })
+    for (const time of ['first', 'killed and started again']) {
+      await quietWorkloads(migration, api, [])
+      t.deepEqual((await api.get(path)).metadata.annotations, { 'cnpg.io/fencedInstances': '["*"]' }, time)
+    }
+    t.is(journal.changes().filter(({ state }) => state !== 'undone').length, 1)
+    t.true(lines.some((line) => /fenced\/main: its operator does not know cnpg\.io\/hibernation/.test(line)))
+    t.true((await fencedOwners(api)).has(metadata.uid ?? ''))
+    await scaleBack(migration, api)
+    t.is(await written(path), before)
+
+    const status = { conditions: [{ type: 'cnpg.io/hibernation', status: 'False', reason: 'WaitingPodsDeletion' }] }
+    await api.mergePatch(`${path}/status`, { status })
+    const heeding = testMigration({ ...settingsOf(namespace), DRAIN_TIMEOUT: '1' })
+    const error = await t.throwsAsync(quietWorkloads(heeding.migration, api, []))
+    t.regex(error.message, /pods of the scaled down workloads are gone/, 'one that has begun is waited for')
+    t.deepEqual((await api.get(path)).metadata.annotations, { 'cnpg.io/hibernation': 'on' })
+    await scaleBack(heeding.migration, api)
+    await api.remove(path)
+  },
+)
 
 test.serial('a database that its operator stops is not scaled by us, and its pods are waited for', async (t) => {
   const namespace = await namespaceOf('stopped')

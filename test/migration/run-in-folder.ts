@@ -12,6 +12,9 @@ export function environmentIn(folder: string): Record<string, string> {
     HOMELAB_DIR: folder,
     OUTPUT_DIR: join(folder, 'output'),
     BACKUP_DIR: join(folder, 'backup'),
+    OPERATOR_TALOSCONFIG: join(folder, 'home/.talos/config'),
+    OPERATOR_KUBECONFIG: join(folder, 'home/.kube/config'),
+    HOSTS_FILE: join(folder, 'home/hosts'),
   }
 }
 

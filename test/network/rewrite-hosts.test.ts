@@ -231,11 +231,7 @@ test('a dry run shows the lines and the command, and changes nothing', async (t)
   const { migration, lines } = migrationWith(path, { dryRun: true })
   await rewriteHosts(migration, never, moves)
   t.is(contentOf(path), wicked)
-  t.true(
-    lines.some((line) =>
-      /^change Give 3 lines of .* their new address: 192\.168\.1\.54 → 192\.168\.1\.60 .*would be made$/.test(line),
-    ),
-  )
+  t.true(lines.some((line) => /^change Give 3 lines of .* the new address \(\w+\) would be made$/.test(line)))
 
   const guarded = protectedHosts(t)
   const dry = migrationWith(guarded.path, { dryRun: true })

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { outages } from '../../lib/rehearsal/availability.ts'
+import { outages } from '../../lib/kubernetes/availability.ts'
 import { divideDowntime } from '../../lib/rehearsal/downtime.ts'
 
 const event = (at: number, name: string) => ({ at, event: name })

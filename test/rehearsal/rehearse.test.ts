@@ -14,17 +14,11 @@ function rehearse(...args: string[]): Promise<{ code: number | null; output: str
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, output })))
 }
 
-test('scenarios that are not rehearsed yet, and unknown ones, end with exit code 2 before anything is started', async (t) => {
-  for (const [scenario, says] of [
-    ['B', 'Scenario B is not yet rehearsed.'],
-    ['C', 'Scenario C is not yet rehearsed.'],
-    ['D', 'There is no scenario D.'],
-  ] as const) {
-    const { code, output } = await rehearse('--scenario', scenario)
-    t.is(code, 2)
-    t.true(output.includes(says), output)
-    t.regex(output, /npm run rehearse -- --scenario A/)
-  }
+test('a scenario that there is not ends with exit code 2 before anything is started', async (t) => {
+  const { code, output } = await rehearse('--scenario', 'D')
+  t.is(code, 2)
+  t.regex(output, /There is no scenario D\./)
+  t.regex(output, /npm run rehearse -- --scenario A/)
 })
 
 test('a recovery that there is not ends with exit code 2 before anything is started', async (t) => {

@@ -40,7 +40,7 @@ const several = {
 test('every context that holds the old address gets the new one, and only entries that are it', async (t) => {
   const { path, talosctl, contexts } = await talosconfigWith(several)
   const { migration, lines } = testMigration()
-  t.is(await pointTalosconfigs(migration, talosctl, [path], moves), 3)
+  t.is(await pointTalosconfigs(migration, async () => talosctl, [path], moves), 3)
   const { catalyst, ports, merged, other } = contexts()
   t.deepEqual(catalyst.endpoints, ['192.168.1.60', '192.168.1.540', '10.0.0.1'])
   t.deepEqual(catalyst.nodes, ['192.168.1.60'])
@@ -53,14 +53,18 @@ test('every context that holds the old address gets the new one, and only entrie
   t.is(lines.filter((line) => line.startsWith('change Point the context')).length, 3)
   t.false(lines.some((line) => line.startsWith('warn')))
 
-  t.is(await pointTalosconfigs(migration, talosctl, [path], moves), 0, 'a second time there is nothing to do')
+  t.is(
+    await pointTalosconfigs(migration, async () => talosctl, [path], moves),
+    0,
+    'a second time there is nothing to do',
+  )
 })
 
 test('the undo of a talosconfig that talosctl has written is the identity', async (t) => {
   const { path, talosctl } = await talosconfigWith(several)
   const before = readFileSync(path, 'utf8')
   const { migration, journal } = testMigration()
-  await pointTalosconfigs(migration, talosctl, [path], moves)
+  await pointTalosconfigs(migration, async () => talosctl, [path], moves)
   t.not(readFileSync(path, 'utf8'), before)
   const changes = journal.changes({ kind: 'talosconfig' })
   for (const change of changes.toReversed()) t.is(await undoTalosconfig(talosctl, migration.settings, change), 'undone')
@@ -71,7 +75,7 @@ test('the undo of a talosconfig that talosctl has written is the identity', asyn
 test('what the operator has set in between is not undone', async (t) => {
   const { path, talosctl } = await talosconfigWith({ catalyst: several.catalyst, other: several.other })
   const { migration, journal } = testMigration()
-  await pointTalosconfigs(migration, talosctl, [path], moves)
+  await pointTalosconfigs(migration, async () => talosctl, [path], moves)
   const [change] = journal.changes({ kind: 'talosconfig' })
   if (!change) return t.fail()
   await talosctl.local(['config', 'node', '10.1.1.1', '--talosconfig', path, '--context', 'catalyst'])
@@ -90,7 +94,7 @@ test('killed before or after the file was written, the same again comes out the 
   const { path, talosctl } = await talosconfigWith({ catalyst: several.catalyst })
   const before = readFileSync(path, 'utf8')
   const first = testMigration()
-  await pointTalosconfigs(first.migration, talosctl, [path], moves)
+  await pointTalosconfigs(first.migration, async () => talosctl, [path], moves)
   const after = readFileSync(path, 'utf8')
   const [change] = first.journal.changes()
   if (!change) return t.fail()
@@ -98,10 +102,10 @@ test('killed before or after the file was written, the same again comes out the 
   const { journal } = testMigration()
   journal.beginChange(change)
   writeFileSync(path, before)
-  await pointTalosconfigs(testMigration({}, { journal }).migration, talosctl, [path], moves)
+  await pointTalosconfigs(testMigration({}, { journal }).migration, async () => talosctl, [path], moves)
   t.is(readFileSync(path, 'utf8'), after)
   t.is(journal.changes().length, 1)
-  await pointTalosconfigs(testMigration({}, { journal }).migration, talosctl, [path], moves)
+  await pointTalosconfigs(testMigration({}, { journal }).migration, async () => talosctl, [path], moves)
   t.is(readFileSync(path, 'utf8'), after)
 })
 
@@ -110,7 +114,7 @@ test('a link to the homelab’s file is followed, and the file is edited once', 
   const link = join(temporaryFolder('home'), 'config')
   symlinkSync(path, link)
   const { migration, journal } = testMigration()
-  t.is(await pointTalosconfigs(migration, talosctl, [link, path, '/nowhere/config'], moves), 1)
+  t.is(await pointTalosconfigs(migration, async () => talosctl, [link, path, '/nowhere/config'], moves), 1)
   t.true(statSync(link).isFile())
   t.is(journal.changes().length, 1)
   t.deepEqual(contexts().catalyst.nodes, ['192.168.1.60'])
@@ -120,7 +124,7 @@ test('a dry run names each context with its lists, and changes nothing', async (
   const { path, talosctl } = await talosconfigWith(several)
   const before = readFileSync(path, 'utf8')
   const { migration, lines } = testMigration({}, { dryRun: true })
-  t.is(await pointTalosconfigs(migration, talosctl, [path], moves), 3)
+  t.is(await pointTalosconfigs(migration, async () => talosctl, [path], moves), 3)
   t.is(readFileSync(path, 'utf8'), before)
   t.true(
     lines.includes(
@@ -134,7 +138,7 @@ test('comments, which talosctl does not keep, are warned of', async (t) => {
   const { path, talosctl } = await talosconfigWith({ catalyst: several.catalyst })
   writeFileSync(path, `# mine\n${readFileSync(path, 'utf8')}`)
   const { migration, lines } = testMigration()
-  await pointTalosconfigs(migration, talosctl, [path], moves)
+  await pointTalosconfigs(migration, async () => talosctl, [path], moves)
   t.true(lines.some((line) => line.startsWith('warn The comments in')))
 })
 
@@ -145,10 +149,13 @@ test('one that cannot be read stops it before any is changed, and nothing of it 
   copyFileSync(path, broken)
   writeFileSync(broken, 'contexts: [very: secret')
   const { migration } = testMigration()
-  const error = await t.throwsAsync(pointTalosconfigs(migration, talosctl, [path, broken], moves), {
-    instanceOf: OperatorError,
-    message: `${broken} is not a usable talosconfig.`,
-  })
+  const error = await t.throwsAsync(
+    pointTalosconfigs(migration, async () => talosctl, [path, broken], moves),
+    {
+      instanceOf: OperatorError,
+      message: `${broken} is not a usable talosconfig.`,
+    },
+  )
   t.regex(error?.next ?? '', /OPERATOR_TALOSCONFIG/)
   t.is(readFileSync(path, 'utf8'), before)
 })

@@ -1,6 +1,6 @@
+import { type Reader, specOf, titleOf } from '../../kubernetes/reader.ts'
+import { type SecretName, type Template, variablesOf } from '../../kubernetes/templates.ts'
 import type { ConfigMap } from './config-maps.ts'
-import { type Reader, specOf, titleOf } from './reader.ts'
-import { type SecretName, type Template, variablesOf } from './templates.ts'
 
 /** What the cluster shows of AWS. Security groups and the like are not to be seen from here. */
 export type Aws = {

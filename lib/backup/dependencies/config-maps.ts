@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../kubernetes/api.ts'
-import type { Reader } from './reader.ts'
+import type { Reader } from '../../kubernetes/reader.ts'
+import { speaksOfNebula } from '../../network/nebula/config.ts'
 
 export interface ConfigMap {
   readonly namespace: string
@@ -21,7 +22,5 @@ function configMapOf({ metadata, data }: KubernetesObject): ConfigMap {
 
 function tellsOfOutside({ namespace, name, data }: ConfigMap): boolean {
   if (namespace === 'kube-system' && /^(coredns|kubevip)/.test(name)) return true
-  return Object.entries(data).some(
-    ([key, text]) => /^AWS_/.test(key) || (text.length < 100_000 && /\b(static_host_map|am_lighthouse)\b/.test(text)),
-  )
+  return Object.entries(data).some(([key, text]) => /^AWS_/.test(key) || speaksOfNebula(text))
 }

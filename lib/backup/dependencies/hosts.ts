@@ -1,4 +1,4 @@
-import { type Reader, specOf, titleOf, Users } from './reader.ts'
+import { type Reader, specOf, titleOf, Users } from '../../kubernetes/reader.ts'
 
 /** Hosts that somebody's DNS or hosts file must lead here: of Ingresses, of Traefik's IngressRoutes, and of the Gateway API. */
 export async function findHosts(reader: Reader) {

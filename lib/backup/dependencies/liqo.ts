@@ -1,4 +1,4 @@
-import { type Reader, specOf } from './reader.ts'
+import { type Reader, specOf } from '../../kubernetes/reader.ts'
 
 /** The clusters that this one is peered with. */
 export type Liqo = {

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js'
+import { type Reader, specOf, titleOf, Users } from '../../kubernetes/reader.ts'
+import { containersOf, imageOf, type SecretName, secretsOf, type Template } from '../../kubernetes/templates.ts'
 import type { ConfigMap } from './config-maps.ts'
-import { type Reader, specOf, titleOf, Users } from './reader.ts'
-import { containersOf, imageOf, type SecretName, secretsOf, type Template } from './templates.ts'
 
 /** Addresses that a load balancer gives out, which nobody else in the network may have. */
 export type AddressPool = { pool: string; addresses: string[] }

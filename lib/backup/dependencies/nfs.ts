@@ -1,5 +1,5 @@
-import { type Reader, type Spec, specOf, titleOf, Users } from './reader.ts'
-import { type Template, variablesOf } from './templates.ts'
+import { type Reader, type Spec, specOf, titleOf, Users } from '../../kubernetes/reader.ts'
+import { type Template, variablesOf } from '../../kubernetes/templates.ts'
 
 /** An export of a file server; null where only the server is named. */
 type Export = { server: string; export: string | null }

@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '../../kubernetes/api.ts'
-import { type Reader, type Spec, specOf, titleOf } from './reader.ts'
-import { imageOf, type SecretName, secretsOf, type Template, variablesOf } from './templates.ts'
+import { type Reader, type Spec, specOf, titleOf } from '../../kubernetes/reader.ts'
+import { imageOf, type SecretName, secretsOf, type Template, variablesOf } from '../../kubernetes/templates.ts'
 
 /** A store of External Secrets Operator: without its credential no ExternalSecret is synced again. */
 export type SecretStore = {

@@ -22,7 +22,18 @@ export async function adoptCopies(migration: Migration, api: KubernetesApi): Pro
     const { namespace = '', name } = claim.metadata
     const { volumeName: volume = '' } = claim.spec
     const { storageClassName: storageClass = '' } = copy.spec
-    return [{ namespace, claim: name, volume, copy: copy.metadata.name, storageClass, ...copied }]
+    return [
+      {
+        namespace,
+        claim: name,
+        volume,
+        copy: copy.metadata.name,
+        storageClass,
+        copyNode: null,
+        copyVolume: null,
+        ...copied,
+      },
+    ]
   })
   for (const { namespace, claim, copy } of found) {
     migration.console.info(`${namespace}/${claim} was evacuated to ${copy} and not brought back.`)

@@ -2,16 +2,18 @@ import { formatBytes } from '../../migration/console/bytes.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 import type { KubernetesApi } from '../api.ts'
+import { nodeIsReady } from '../nodes.ts'
+import { isRebuilt } from '../rebuilt.ts'
 import { matchesClaim, readVolumes } from '../volumes.ts'
 import { Copies, type Order, type Outcome } from './copies.ts'
 import { makeFolders } from './folders.ts'
 import { copyAnnotations, type VolumePair } from './job.ts'
 import {
-  classOfCopies,
   type Evacuated,
   evacuatedInPhase,
   machineIsGone,
   machineWasReplaced,
+  placeOfCopies,
   rememberBroughtBack,
   rememberEvacuated,
   roundOf,
@@ -19,6 +21,8 @@ import {
 } from './ledger.ts'
 import { undecided } from './loss.ts'
 import { pairUp, type Refusal, serverOf } from './pairs.ts'
+import { copyVolumeOf, findCopiesAgain, whereItIs } from './rebuilt-copies.ts'
+import { evacuationTarget } from './target.ts'
 
 /**
  * Copies every local volume that is not accepted as lost to the class EVACUATE_TO, and compares both sides. Workloads must be at
@@ -26,7 +30,7 @@ import { pairUp, type Refusal, serverOf } from './pairs.ts'
  * @throws OperatorError naming each volume that may not be copied, before anything is changed, or that was not copied
  */
 export async function evacuate(migration: Migration, api: KubernetesApi): Promise<{ copied: number }> {
-  const storageClass = await targetClass(migration, api)
+  const target = await evacuationTarget(api, migration.settings, placeOfCopies(migration.journal))
   if (machineIsGone(migration.journal)) throw machineGone(migration)
   const volumes = await readVolumes(api, migration.settings, evacuatedInPhase(migration))
   const wanted = undecided(volumes).filter(({ fate }) => fate === 'lost')
@@ -34,14 +38,14 @@ export async function evacuate(migration: Migration, api: KubernetesApi): Promis
   const { pairs, refusals } = await pairUp(
     api,
     wanted.map(({ claim }) => claim),
-    { nodeName, storageClass },
+    { nodeName, ...target },
   )
   refuse(migration, refusals, 'migrate:drain scales down what uses them, and copies them then')
-  const server = await serverOf(api, storageClass)
+  const server = await serverOf(api, target)
   const orders = pairs.map((pair): Order => ({ pair, direction: 'out', server }))
   if (orders.length === 0) migration.console.info('No local volume is left to copy.')
-  await runAll(migration, api, orders, (pair, copied) => {
-    rememberEvacuated(migration, pair, copied)
+  await runAll(migration, api, orders, async (pair, copied) => {
+    rememberEvacuated(migration, pair, copied, await copyVolumeOf(api, pair))
     return note(migration, api, pair, {
       [copyAnnotations.evacuated]: JSON.stringify(copied),
       [copyAnnotations.broughtBack]: null,
@@ -52,20 +56,25 @@ export async function evacuate(migration: Migration, api: KubernetesApi): Promis
 
 /** As `evacuate`, where there is a class to copy to: what a drain does by the way. */
 export async function evacuateIfAsked(migration: Migration, api: KubernetesApi): Promise<{ copied: number }> {
-  const asked = migration.settings.evacuateTo !== undefined || classOfCopies(migration.journal) !== undefined
+  const asked = migration.settings.evacuateTo !== undefined || placeOfCopies(migration.journal) !== undefined
   return asked ? evacuate(migration, api) : { copied: 0 }
 }
 
 /**
  * Copies what this run has evacuated back into the volumes that it came from, which are empty on the new machine's disk. A volume
- * that holds something else is not overwritten. While the old machine was not replaced there is nothing to do.
+ * that holds something else is not overwritten. While the old machine was not replaced there is nothing to do. In a cluster that was
+ * rebuilt from Git the copies are found again by the journal first.
  * @throws OperatorError naming each volume that was not brought back
  */
 export async function bringBack(migration: Migration, api: KubernetesApi): Promise<{ broughtBack: number }> {
   const { journal } = migration
-  if (!machineWasReplaced(journal)) return { broughtBack: 0 }
+  const isNew = await isRebuilt(migration, api)
+  if (!isNew && !machineWasReplaced(journal)) return { broughtBack: 0 }
   await makeFolders(migration, api)
-  const away = stillAway(journal).filter(({ namespace, claim }) => !isAccepted(`${namespace}/${claim}`, migration))
+  const all = stillAway(journal).filter(({ namespace, claim }) => !isAccepted(`${namespace}/${claim}`, migration))
+  const away = isNew ? await findCopiesAgain(migration, api, all) : all
+  // Its kubelet may not have found the new control plane yet.
+  for (const node of new Set(away.flatMap(({ copyNode }) => copyNode ?? []))) await nodeIsReady(migration, api, node)
   const { orders, refusals } = await ordersBack(migration, api, away)
   refuse(migration, refusals, 'Scale down what uses them')
   await runAll(migration, api, orders, (pair) => {
@@ -75,12 +84,10 @@ export async function bringBack(migration: Migration, api: KubernetesApi): Promi
   return { broughtBack: orders.length }
 }
 
-/** In a cluster that was rebuilt from Git the claims have other volumes than those that were copied. */
+/** What provision could not bring back into a cluster that was rebuilt from Git, for GitOps has started the workloads since. */
 export function warnOfCopies({ journal, console }: Migration): void {
-  for (const { namespace, claim, copy, storageClass } of stillAway(journal)) {
-    console.warn(
-      `The data of ${namespace}/${claim} lies in the copy ${copy} (${storageClass}), folder data. It is not brought back.`,
-    )
+  for (const one of stillAway(journal)) {
+    console.warn(`${one.namespace}/${one.claim} was not brought back. ${whereItIs(one)}`)
   }
 }
 
@@ -92,15 +99,12 @@ async function ordersBack(
   const orders: Order[] = []
   const refusals: Refusal[] = []
   for (const storageClass of new Set(away.map((each) => each.storageClass))) {
-    const digests = new Map(
-      away.flatMap((each) =>
-        each.storageClass === storageClass ? [[`${each.namespace}/${each.claim}`, each.digest]] : [],
-      ),
-    )
-    const found = await pairUp(api, [...digests.keys()], { nodeName: settings.nodeName, storageClass })
-    const server = await serverOf(api, storageClass)
+    const those = away.filter((each) => each.storageClass === storageClass)
+    const digests = new Map(those.map(({ namespace, claim, digest }) => [`${namespace}/${claim}`, digest]))
+    const found = await pairUp(api, [...digests.keys()], { nodeName: settings.nodeName, storageClass, isBack: true })
     refusals.push(...found.refusals)
     for (const pair of found.pairs) {
+      const server = await serverOf(api, pair)
       orders.push({ pair, direction: 'back', server, digest: digests.get(`${pair.namespace}/${pair.claim}`) ?? '' })
     }
   }
@@ -148,27 +152,6 @@ async function note(
   await migration.change(`Note on ${pair.namespace}/${pair.copy}: ${Object.keys(annotations).join()}`, {
     apply: () => api.mergePatch(path, { metadata: { annotations } }),
   })
-}
-
-async function targetClass({ settings, journal }: Migration, api: KubernetesApi): Promise<string> {
-  const name = settings.evacuateTo ?? classOfCopies(journal)
-  const classes = (await api.list('/apis/storage.k8s.io/v1/storageclasses')).map(({ metadata }) => metadata.name)
-  const outside = classes.filter((each) => !settings.localStorageClasses.includes(each))
-  const options = {
-    means: `Nothing was changed. Classes that lie outside of the machine: ${outside.join(', ') || 'none'}.`,
-    next: `Name one of them: EVACUATE_TO=${outside[0] ?? 'CLASS'}`,
-    exitCode: 2 as const,
-  }
-  if (name === undefined)
-    throw new OperatorError('EVACUATE_TO is not set: where should local volumes be copied to?', options)
-  if (settings.localStorageClasses.includes(name)) {
-    throw new OperatorError(
-      `EVACUATE_TO=${name} is local itself: a pod cannot have volumes of two nodes' disks.`,
-      options,
-    )
-  }
-  if (!classes.includes(name)) throw new OperatorError(`There is no storage class ${name} in this cluster.`, options)
-  return name
 }
 
 function refuse(migration: Migration, refusals: readonly Refusal[], whenUsed: string): void {

@@ -26,6 +26,14 @@ export interface VolumePair {
   readonly copy: string
   /** The class of the copy. */
   readonly storageClass: string
+  /** The other node that the copy lies on; null where the pod that mounts the volume can mount its copy too. */
+  readonly copyNode: CopyNode | null
+}
+
+/** A node whose own disk holds copies. */
+export interface CopyNode {
+  readonly name: string
+  readonly affinity: NodeSelector
 }
 
 const { noRoom, different, occupied, damaged } = exitCodes
@@ -60,38 +68,90 @@ export function copyClaim(pair: VolumePair): PersistentVolumeClaim {
       annotations: { [copyAnnotations.of]: `${pair.namespace}/${pair.claim}` },
     },
     spec: {
-      accessModes: ['ReadWriteMany'],
+      accessModes: [pair.copyNode ? 'ReadWriteOnce' : 'ReadWriteMany'],
       storageClassName: pair.storageClass,
       resources: { requests: { storage: pair.size } },
     } as PersistentVolumeClaim['spec'],
   }
 }
 
+/** What a copying Job is told. */
+export interface CopyOptions {
+  readonly image: Settings['evacuateImage']
+  readonly round: string
+  /** What the copy must have, on the way back. */
+  readonly digest?: string
+  /** The address of the daemon beside the volume, where the copy lies on another node. */
+  readonly peer?: string
+}
+
 /**
- * The Job that copies one volume. Its pod goes where the volume is, cordoned or not, and is root within what PodSecurity's
- * baseline, Talos' default, allows: owners could not be kept otherwise.
+ * The Job that copies one volume. Its pod goes where the volume is, cordoned or not, or where the copy is, if that is another node.
  * Source: https://kubernetes.io/docs/concepts/workloads/controllers/job/
- * @param digest what the copy must have, on the way back
  */
-export function copyJob(
-  pair: VolumePair,
-  direction: Direction,
-  { image, round, digest }: { image: Settings['evacuateImage']; round: string; digest?: string },
-): Job {
+export function copyJob(pair: VolumePair, direction: Direction, options: CopyOptions): Job {
+  const { image, round, digest, peer } = options
+  const isFar = peer !== undefined
+  const copy = { name: 'copy', persistentVolumeClaim: { claimName: pair.copy } }
+  const local = { name: 'local', persistentVolumeClaim: { claimName: pair.claim } }
+  const isRead = direction === 'out' ? { readOnly: true } : {}
+  const env = {
+    ...(digest === undefined ? {} : { DIGEST: digest }),
+    ...(isFar ? { PEER: peer } : {}),
+    ...(direction === 'out' ? { RESERVE: String(isFar ? reservedOnNode : 0) } : {}),
+  }
+  return evacuationJob(pair, direction, round, {
+    name: jobName(pair, direction),
+    // What a second attempt cannot mend is not tried again.
+    podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: hopeless } }] },
+    affinity: pair.copyNode?.affinity ?? pair.affinity,
+    volumes: isFar ? [copy, secretVolume(pair, direction)] : [local, copy],
+    container: {
+      name: 'rsync',
+      image,
+      command: ['/bin/sh', '-c', scriptOf(direction, isFar)],
+      env: Object.entries(env).map(([name, value]) => ({ name, value })),
+      volumeMounts: [
+        isFar ? secretMount : { name: 'local', mountPath: mounts.local, ...isRead },
+        { name: 'copy', mountPath: mounts.copy },
+      ],
+    },
+  })
+}
+
+/** The address of the daemon that a copying Job was told. */
+export function peerOf(job: Job): string | undefined {
+  return job.spec.template.spec.containers?.[0]?.env?.find(({ name }) => name === 'PEER')?.value
+}
+
+/** Percent of a node's disk that copies leave free: below 10 % (15 % for images) its kubelet begins to evict pods. */
+const reservedOnNode = 15
+
+/** The parts in which the Jobs of an evacuation differ. */
+interface JobParts {
+  readonly name: string
+  readonly podFailurePolicy?: object
+  readonly affinity: NodeSelector
+  readonly volumes: object[]
+  readonly container: { name: string; image: string; command: string[]; env: object[]; volumeMounts: object[] }
+}
+
+/** Its pod is root within what PodSecurity's baseline, Talos' default, allows: owners could not be kept otherwise. */
+export function evacuationJob(pair: VolumePair, direction: Direction, round: string, parts: JobParts): Job {
+  const { name, affinity, volumes, container, ...rest } = parts
   const labels = { [evacuationLabel]: direction, 'app.kubernetes.io/managed-by': 'talos-migrate' }
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      name: jobName(pair, direction),
+      name,
       namespace: pair.namespace,
       labels,
       annotations: { [copyAnnotations.of]: `${pair.namespace}/${pair.claim}`, [roundAnnotation]: round },
     },
     spec: {
       backoffLimit: 2,
-      // What a second attempt cannot mend is not tried again.
-      podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: hopeless } }] },
+      ...rest,
       // A day: long enough to look at its log in the morning.
       ttlSecondsAfterFinished: 86_400,
       template: {
@@ -101,19 +161,36 @@ export function copyJob(
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           terminationGracePeriodSeconds: 5,
-          affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: pair.affinity } },
+          affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: affinity } },
           tolerations: [{ operator: 'Exists', effect: 'NoSchedule' }],
           securityContext: { runAsUser: 0, runAsGroup: 0, seccompProfile: { type: 'RuntimeDefault' } },
-          containers: [container(direction, image, digest)],
-          volumes: [
-            { name: 'local', persistentVolumeClaim: { claimName: pair.claim } },
-            { name: 'copy', persistentVolumeClaim: { claimName: pair.copy } },
-          ],
+          containers: [{ ...common, ...container }],
+          volumes,
         },
       },
     } as Job['spec'],
   }
 }
+
+/** Of every container. */
+const common = {
+  resources: { requests: { cpu: '100m', memory: '64Mi' } },
+  securityContext: { allowPrivilegeEscalation: false },
+  terminationMessagePath: mounts.result,
+  terminationMessagePolicy: 'FallbackToLogsOnError',
+}
+
+/** The name of the daemon's Job beside a volume, and of the Secret with its password. */
+export function daemonName(pair: VolumePair, direction: Direction): string {
+  return nameFor(`serve-${direction}`, pair.claim)
+}
+
+/** The kubelet keeps it in memory. */
+export function secretVolume(pair: VolumePair, direction: Direction): object {
+  return { name: 'secret', secret: { secretName: daemonName(pair, direction), defaultMode: 0o400 } }
+}
+
+export const secretMount = { name: 'secret', mountPath: mounts.secret, readOnly: true }
 
 /** What a pod's container said last. @throws ZodError when that is not what a good end says */
 export function copiedBy(pod: Pod): Copied {
@@ -133,21 +210,4 @@ export function lastWordsOf(pod: Pod): string {
 
 function jobName(pair: VolumePair, direction: Direction): string {
   return nameFor(`evacuate-${direction}`, pair.claim)
-}
-
-function container(direction: Direction, image: string, digest: string | undefined) {
-  return {
-    name: 'rsync',
-    image,
-    command: ['/bin/sh', '-c', scriptOf(direction)],
-    ...(digest === undefined ? {} : { env: [{ name: 'DIGEST', value: digest }] }),
-    resources: { requests: { cpu: '100m', memory: '64Mi' } },
-    securityContext: { allowPrivilegeEscalation: false },
-    terminationMessagePath: mounts.result,
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    volumeMounts: [
-      { name: 'local', mountPath: mounts.local, ...(direction === 'out' ? { readOnly: true } : {}) },
-      { name: 'copy', mountPath: mounts.copy },
-    ],
-  }
 }

@@ -2,12 +2,18 @@ import { z } from 'zod'
 import type { Journal, Migration } from '../../migration/migration.ts'
 import type { Copied, VolumePair } from './job.ts'
 
+/** A PersistentVolume, by its name and spec. */
+export const rememberedVolume = z.object({ name: z.string(), spec: z.record(z.string(), z.json()) })
+export type CopyVolume = z.output<typeof rememberedVolume>
+
 const evacuatedSchema = z.object({
   namespace: z.string(),
   claim: z.string(),
   volume: z.string(),
   copy: z.string(),
   storageClass: z.string(),
+  copyNode: z.string().nullable().default(null),
+  copyVolume: rememberedVolume.nullable().default(null),
   files: z.number(),
   kib: z.number(),
   digest: z.string(),
@@ -21,10 +27,15 @@ const broughtBackFact = 'brought back '
 const adoptedFact = 'copies of a lost journal'
 const emptiedFact = 'the disk of the old machine was emptied'
 
-export function rememberEvacuated(migration: Migration, pair: VolumePair, copied: Copied): void {
-  const { namespace, claim, volume, copy, storageClass } = pair
-  const { files, kib, digest } = copied
-  const fact: Evacuated = { namespace, claim, volume, copy, storageClass, files, kib, digest }
+export function rememberEvacuated(
+  migration: Migration,
+  pair: VolumePair,
+  copied: Copied,
+  copyVolume: CopyVolume | null,
+): void {
+  const { namespace, claim, volume, copy, storageClass, copyNode } = pair
+  const names = { namespace, claim, volume, copy, storageClass, copyNode: copyNode?.name ?? null }
+  const fact: Evacuated = { ...names, copyVolume, ...copied }
   migration.remember(`${evacuatedFact}${namespace}/${claim}`, fact)
 }
 
@@ -45,9 +56,9 @@ export function evacuatedInPhase({ journal, phase }: Pick<Migration, 'journal' |
   return claimsCopiedAfter(journal, lastPhase(journal, phase, 'begin'))
 }
 
-/** The class that this run's copies are in; undefined when it has none. */
-export function classOfCopies(journal: Journal): string | undefined {
-  return evacuations(journal).at(-1)?.fact.storageClass
+/** Where this run's copies are: their class and, if that is local, their node; undefined when it has none. */
+export function placeOfCopies(journal: Journal): Pick<Evacuated, 'storageClass' | 'copyNode'> | undefined {
+  return evacuations(journal).at(-1)?.fact
 }
 
 /** What was evacuated in this run and has not been brought back since, each with its newest copy. */

@@ -3,7 +3,8 @@ import type { Migration } from '../../migration/migration.ts'
 import type { Settings } from '../../settings.ts'
 import type { KubernetesApi } from '../api.ts'
 import { readVolumes, type VolumeOutlook } from '../volumes.ts'
-import { classOfCopies, evacuatedInPhase } from './ledger.ts'
+import { evacuatedInPhase, placeOfCopies } from './ledger.ts'
+import { evacuationTarget } from './target.ts'
 
 /** Volumes whose data goes with the machine, or may, while nobody has accepted that. */
 export function undecided(volumes: readonly VolumeOutlook[]): VolumeOutlook[] {
@@ -18,11 +19,12 @@ export function withoutWayOut(volumes: readonly VolumeOutlook[], copying: boolea
 /**
  * Before anything is changed: volumes that are local are in order when they are going to be copied; all others have to be
  * preserved or accepted.
- * @throws OperatorError naming each that is neither
+ * @throws OperatorError naming each that is neither, or when they cannot be copied where EVACUATE_TO and EVACUATE_NODE say
  */
 export async function refuseUndecided(migration: Migration, api: KubernetesApi): Promise<void> {
   const { settings, journal } = migration
-  const copying = settings.evacuateTo !== undefined || classOfCopies(journal) !== undefined
+  const copying = settings.evacuateTo !== undefined || placeOfCopies(journal) !== undefined
+  if (copying) await evacuationTarget(api, settings, placeOfCopies(journal))
   const open = withoutWayOut(await readVolumes(api, settings), copying)
   if (open.length > 0) throw wouldBeLost(open, settings, 'Nothing was changed.')
 }

@@ -2,9 +2,11 @@
 export interface Pause {
   /** the field of the custom resource, from its root */
   readonly field: readonly string[]
-  readonly value: boolean | string | number
+  readonly value: boolean | string | number | never[]
   /** set only where the field has this value; anywhere that has not ours yet, if not given */
   readonly from?: boolean | string | number
+  /** what that is called; Pause, if not given */
+  readonly verb?: string
   /** end: the operator ends the pods by itself. stay: it only looks away, and the workload is scaled down besides. */
   readonly pods: 'end' | 'stay'
 }
@@ -16,6 +18,8 @@ export interface Operator {
   readonly resources: readonly string[]
   /** null: it cannot be told, so its own Deployment is scaled down before its workloads */
   readonly pause: Pause | null
+  /** by what else it is told where the operator does not heed `pause`: neither is there this condition, nor do pods go */
+  readonly otherwise?: { readonly unlessCondition: string; readonly pause: Pause }
   /** where the resource names the one workload that it scales; it is paused only when that one is scaled down */
   readonly scales?: readonly string[]
 }
@@ -43,7 +47,7 @@ export const operators: readonly Operator[] = [
     resources: ['prometheuses', 'prometheusagents', 'alertmanagers', 'thanosrulers'],
     pause: spec('paused', true, 'stay'),
   },
-  // https://docs.victoriametrics.com/operator/api/ (paused)
+  // https://docs.victoriametrics.com/operator/api/ (paused): VM…, VL…, VT… for metrics, logs and traces
   {
     group: 'operator.victoriametrics.com',
     resources: [
@@ -55,6 +59,9 @@ export const operators: readonly Operator[] = [
       'vlogs',
       'vlsingles',
       'vlclusters',
+      'vlagents',
+      'vtsingles',
+      'vtclusters',
     ],
     pause: spec('paused', true, 'stay'),
   },
@@ -66,8 +73,17 @@ export const operators: readonly Operator[] = [
     resources: ['fluxinstances', 'resourcesets'],
     pause: annotation('fluxcd.controlplane.io/reconcile', 'disabled', 'stay'),
   },
-  // https://cloudnative-pg.io/documentation/current/declarative_hibernation/
-  { group: 'postgresql.cnpg.io', resources: ['clusters'], pause: annotation('cnpg.io/hibernation', 'on', 'end') },
+  // https://cloudnative-pg.io/documentation/current/declarative_hibernation/ (since 1.20), and before that
+  // https://cloudnative-pg.io/documentation/current/fencing/: PostgreSQL is shut down, and its pods stay.
+  {
+    group: 'postgresql.cnpg.io',
+    resources: ['clusters'],
+    pause: annotation('cnpg.io/hibernation', 'on', 'end'),
+    otherwise: {
+      unlessCondition: 'cnpg.io/hibernation',
+      pause: { ...annotation('cnpg.io/fencedInstances', '["*"]', 'stay'), verb: 'Fence' },
+    },
+  },
   // https://access.crunchydata.com/documentation/postgres-operator/latest/references/crd (shutdown)
   {
     group: 'postgres-operator.crunchydata.com',
@@ -124,6 +140,9 @@ export const operators: readonly Operator[] = [
     resources: ['kafkas', 'kafkaconnects', 'kafkabridges', 'kafkamirrormaker2s'],
     pause: annotation('strimzi.io/pause-reconciliation', 'true', 'stay'),
   },
+  // https://github.com/strimzi/strimzi-kafka-operator/issues/8712: while the Kafka above is paused, the pods that the set does not
+  // list are ended, and come back when it lists them again. The set itself cannot be paused: …/issues/10042.
+  { group: 'core.strimzi.io', resources: ['strimzipodsets'], pause: spec('pods', [], 'end') },
   // https://github.com/dragonflydb/dragonfly-operator/blob/main/api/v1alpha1/dragonfly_types.go: no pause.
   { group: 'dragonflydb.io', resources: ['dragonflies'], pause: null },
   // https://redis-operator.opstree.dev/docs/advance-configuration/ (skip-reconcile)
@@ -137,7 +156,7 @@ export const operators: readonly Operator[] = [
     resources: ['redisclusters'],
     pause: annotation('rediscluster.opstreelabs.in/skip-reconcile', 'true', 'stay'),
   },
-  // https://github.com/minio/operator/pull/772: a pause was proposed, and never merged.
+  // https://github.com/minio/operator/pull/772: a tenant.spec.freeze was proposed, and never merged.
   { group: 'minio.min.io', resources: ['tenants'], pause: null },
   // https://keda.sh/docs/latest/concepts/scaling-deployments/#pausing-autoscaling: KEDA takes its HPA away meanwhile.
   {

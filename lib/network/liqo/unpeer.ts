@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { messageOf } from '../../migration/errors.ts'
+import { messageOf, OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import { type Mesh, type Sides, unpeerArguments } from './arguments.ts'
-import { knows } from './left-overs.ts'
+import { describeLeftOvers, knows, leftOvers } from './left-overs.ts'
 import { deleteLeftOvers } from './orphans.ts'
 import { isPeered, makeDirection } from './peer.ts'
 import { type Direction, type Peering, peeringSchema } from './peering.ts'
@@ -79,5 +79,19 @@ async function tearDown(migration: Migration, mesh: Mesh, direction: Direction, 
     if (last) for (const side of [consumer, provider]) await deleteLeftOvers(side, mesh)
     return
   }
-  await mesh.liqoctl.run(unpeerArguments(mesh, direction, last), migration.settings.liqoTimeout)
+  try {
+    await mesh.liqoctl.run(unpeerArguments(mesh, direction, last), migration.settings.liqoTimeout)
+  } catch (error) {
+    throw error instanceof OperatorError ? await namingWhatIsLeft(error, mesh) : error
+  }
+}
+
+async function namingWhatIsLeft(error: OperatorError, { here, there }: Sides): Promise<OperatorError> {
+  const left = [...(await leftOvers(here, there.clusterId)), ...(await leftOvers(there, here.clusterId))]
+  if (left.length === 0) return error
+  return new OperatorError(error.what, {
+    means: `Still there: ${describeLeftOvers(left)}.`,
+    next: 'The same command goes on from there. To remove what stays, finalizers included: task migrate:unpeer -- --remove-orphans',
+    cause: error,
+  })
 }

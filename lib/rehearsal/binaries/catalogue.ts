@@ -15,6 +15,8 @@ export const binaryNames = [
   'age',
   'task',
   'moto_server',
+  'nebula',
+  'nebula-cert',
 ] as const
 
 export type BinaryName = (typeof binaryNames)[number]
@@ -54,6 +56,7 @@ const etcd = { version: '3.6.4' } as const
 const task = { version: '3.54.0' } as const
 const moto = { version: '5.2.5' } as const
 const age = { version: '1.2.1' } as const
+const nebula = { version: '1.9.7' } as const
 
 /** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
 const talos = { version: '1.11.1', sha: '8e85c836' } as const
@@ -77,6 +80,8 @@ export function catalogue(names: readonly BinaryName[] = binaryNames, root = pro
     age: () => ageTool(join(pinned, 'age')),
     task: taskTool,
     moto_server: () => motoTool(join(pinned, 'moto')),
+    nebula: () => nebulaTool('nebula', join(pinned, 'nebula')),
+    'nebula-cert': () => nebulaTool('nebula-cert', join(pinned, 'nebula')),
   }
   return binaryNames.filter((name) => names.includes(name)).map((name) => tools[name]())
 }
@@ -215,6 +220,24 @@ function motoTool(folder: string): Tool {
     versionArguments: ['--version'],
     versionPattern: /^moto (\S+)/m,
     source: { kind: 'python', folder },
+  }
+}
+
+/** A mesh of its own for the tests, and what signs and reads its certificates. */
+function nebulaTool(name: 'nebula' | 'nebula-cert', folder: string): Tool {
+  return {
+    name,
+    version: nebula.version,
+    setting: name === 'nebula' ? 'NEBULA_BINARY' : 'NEBULA_CERT',
+    foreign: true,
+    versionArguments: ['-version'],
+    versionPattern: /^Version: (\d+\.\d+\.\d+)/m,
+    source: {
+      kind: 'go',
+      folder,
+      package: `github.com/slackhq/nebula/cmd/${name}`,
+      ldflags: [...stripped, `-X main.Build=${nebula.version}`],
+    },
   }
 }
 

@@ -44,7 +44,7 @@ export function playLiqo(one: LiqoCluster, two: LiqoCluster): Play {
           })
         }
       }
-      await delay(150)
+      await delay(300)
     }
   }
   const ended = act()

@@ -6,9 +6,9 @@ import type { JournaledChange, Migration, Undone } from '../../migration/migrati
 import { edited, type Field, type Find, fieldsHolding, shownPointer, textAt } from './fields.ts'
 import type { Hit, Survey } from './survey.ts'
 
-const undoKind = 'address-in-cluster'
+export const inClusterUndoKind = 'address-in-cluster'
 const undoSchema = z.object({
-  kind: z.literal(undoKind),
+  kind: z.literal(inClusterUndoKind),
   path: z.string(),
   uid: z.string(),
   fields: z.array(
@@ -53,7 +53,7 @@ export async function changeInCluster(
 }
 
 /** Puts the old address back where it stood, unless somebody has changed the text meanwhile. */
-export async function undoInCluster(api: KubernetesApi, change: JournaledChange): Promise<Undone> {
+export async function undoInCluster(api: KubernetesApi, change: Pick<JournaledChange, 'undo'>): Promise<Undone> {
   const { path, uid, fields } = undoSchema.parse(change.undo)
   const object = await api.getOrNull(path)
   if (object === null) return 'conflict: it is not there any more'
@@ -85,7 +85,7 @@ async function changeObject(migration: Migration, api: KubernetesApi, find: Find
   const { uid = '', resourceVersion } = object.metadata
   // With the version: of an object that has changed since, another undo is needed.
   await migration.change(`Give ${hit.resource} ${hit.name} the new address in ${where} (version ${resourceVersion})`, {
-    undo: { kind: undoKind, path: hit.path, uid, fields },
+    undo: { kind: inClusterUndoKind, path: hit.path, uid, fields },
     apply: () => applyTo(api, find, hit, fields),
   })
   return true

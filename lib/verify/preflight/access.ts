@@ -71,6 +71,7 @@ const deedsOfEvacuation: typeof deeds = [
   ['create', 'persistentvolumeclaims', ''],
   ['create', 'jobs', 'batch'],
   ['delete', 'jobs', 'batch'],
+  ['create', 'secrets', ''],
 ]
 
 /** Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access */

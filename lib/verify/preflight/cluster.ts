@@ -1,6 +1,7 @@
 import { drainOptions } from '../../kubernetes/drain-options.ts'
 import { lookAhead } from '../../kubernetes/drain-outlook.ts'
 import { acceptance, withoutWayOut } from '../../kubernetes/evacuation/loss.ts'
+import { evacuationTarget } from '../../kubernetes/evacuation/target.ts'
 import { fullName, type Node } from '../../kubernetes/kinds.ts'
 import { readVolumes } from '../../kubernetes/volumes.ts'
 import { findStateful } from '../../kubernetes/workloads.ts'
@@ -114,6 +115,14 @@ const noDataIsLostUnasked: PreflightCheck = {
   },
 }
 
+const copiesHaveAPlace: PreflightCheck = {
+  name: 'Local volumes can be copied where EVACUATE_TO says',
+  run: async (context) => {
+    if (context.settings.evacuateTo !== undefined) await evacuationTarget(await context.api(), context.settings)
+    return []
+  },
+}
+
 /** The cluster as it is tonight. */
 export const clusterStateChecks: readonly PreflightCheck[] = [
   nodeIsReady,
@@ -121,4 +130,5 @@ export const clusterStateChecks: readonly PreflightCheck[] = [
   clusterIsHealthy,
   nothingBlocksTheDrain,
   noDataIsLostUnasked,
+  copiesHaveAPlace,
 ]

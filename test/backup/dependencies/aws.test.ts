@@ -1,7 +1,7 @@
 import test from 'ava'
 import { findAws } from '../../../lib/backup/dependencies/aws.ts'
 import { readConfigMaps } from '../../../lib/backup/dependencies/config-maps.ts'
-import { readTemplates } from '../../../lib/backup/dependencies/templates.ts'
+import { readTemplates } from '../../../lib/kubernetes/templates.ts'
 import { clusterObject, deployment, object, readerOver } from './reader-over.ts'
 
 test('what the cluster shows of AWS is found: machines, roles, regions, zones, and credentials by their names alone', async (t) => {

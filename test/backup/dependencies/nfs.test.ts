@@ -1,6 +1,6 @@
 import test from 'ava'
 import { findNfs } from '../../../lib/backup/dependencies/nfs.ts'
-import { readTemplates } from '../../../lib/backup/dependencies/templates.ts'
+import { readTemplates } from '../../../lib/kubernetes/templates.ts'
 import { clusterObject, deployment, object, readerOver } from './reader-over.ts'
 
 const env = (values: Record<string, string>) => Object.entries(values).map(([name, value]) => ({ name, value }))

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava'
-import { type Reader, readerOf } from '../../../lib/backup/dependencies/reader.ts'
-import { readTemplates } from '../../../lib/backup/dependencies/templates.ts'
 import type { KubernetesObject } from '../../../lib/kubernetes/api.ts'
+import { type Reader, readerOf } from '../../../lib/kubernetes/reader.ts'
+import { readTemplates } from '../../../lib/kubernetes/templates.ts'
 import { type Fault, instantClock, listServer } from '../../kubernetes/list-server.ts'
 
 export type Objects = Record<string, (Partial<KubernetesObject> & { metadata: object })[]>

@@ -25,18 +25,26 @@ export interface SmallHomelab {
   pods: CopyingPods
   /** The folder of a claim's volume on the disk that the node has now. */
   folder(claim: string): string
+  /** The disk of another node. */
+  diskOf(node: string): string
   /** Another, empty disk in the node. */
   replaceDisk(): void
   stop(): Promise<void>
 }
 
-/** @param environment of the pods' processes, e.g. a PATH with another rsync */
+/**
+ * @param environment of the pods' processes, e.g. a PATH with another rsync
+ * @param workers names of more nodes
+ */
 export async function smallHomelab(
   volumes: readonly LocalVolume[],
   environment: Record<string, string> = {},
+  workers: readonly string[] = [],
 ): Promise<SmallHomelab> {
-  const cluster = await startBareCluster({ pods: 'scheduled' })
+  // Nodes stay as they are told: no kubelet renews their leases.
+  const cluster = await startBareCluster({ pods: 'scheduled', controllers: '*,-node-lifecycle-controller' })
   await prepareNode(cluster.api)
+  for (const worker of workers) await addNode(cluster.api, worker)
   await makeVolumes(cluster.api, volumes)
   const folder = temporaryFolder('evacuation')
   const nas = join(folder, 'nas')
@@ -44,12 +52,15 @@ export async function smallHomelab(
   const disk = () => disks.at(-1) ?? ''
   mkdirSync(disk())
   mkdirSync(nas)
-  const pods = startCopyingPods(cluster.kubeconfig, { localPathRoot: disk, nas, environment })
+  const diskOf = (node: string) => (node === 'talos00' ? disk() : join(folder, node))
+  for (const worker of workers) mkdirSync(diskOf(worker))
+  const pods = startCopyingPods(cluster.kubeconfig, { localPathRoot: diskOf, nas, environment })
   const homelab: SmallHomelab = {
     cluster,
     api: cluster.api,
     nas,
     pods,
+    diskOf,
     get disk() {
       return disk()
     },
@@ -69,24 +80,30 @@ export async function smallHomelab(
 
 /** A Node that no kubelet looks after, and the homelab's two kinds of classes. */
 export async function prepareNode(api: KubernetesApi): Promise<void> {
-  const labels = { 'kubernetes.io/hostname': 'talos00' }
   // Cordoned, as it is by the time at which volumes are copied.
-  await api.create('/api/v1/nodes', { metadata: { name: 'talos00', labels }, spec: { unschedulable: true } })
-  await api.mergePatch('/api/v1/nodes/talos00/status', {
-    status: {
-      capacity: { cpu: '4', memory: '8Gi', pods: '110' },
-      allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
-      conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: new Date().toISOString() }],
-    },
-  })
+  await addNode(api, 'talos00', { unschedulable: true })
   for (const [name, provisioner] of [
     ['local-path', 'rancher.io/local-path'],
     ['fatboy-nfs-appdata', 'cluster.local/fatboy-nfs-appdata'],
     ['synology-nfs', 'cluster.local/synology-nfs'],
     ['longhorn', 'driver.longhorn.io'],
   ]) {
-    await api.create('/apis/storage.k8s.io/v1/storageclasses', { metadata: { name }, provisioner })
+    const volumeBindingMode = name === 'local-path' ? 'WaitForFirstConsumer' : 'Immediate'
+    await api.create('/apis/storage.k8s.io/v1/storageclasses', { metadata: { name }, provisioner, volumeBindingMode })
   }
+}
+
+/** @param ready what its kubelet would say */
+export async function addNode(api: KubernetesApi, name: string, spec = {}, ready = 'True'): Promise<void> {
+  const labels = { 'kubernetes.io/hostname': name }
+  await api.create('/api/v1/nodes', { metadata: { name, labels }, spec })
+  await api.mergePatch(`/api/v1/nodes/${name}/status`, {
+    status: {
+      capacity: { cpu: '4', memory: '8Gi', pods: '110' },
+      allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
+      conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: new Date().toISOString() }],
+    },
+  })
 }
 
 /** Claims with volumes as the local-path provisioner makes them; bound where the controllers run. */

@@ -1,9 +1,19 @@
+import { readFileSync } from 'node:fs'
 import test from 'ava'
+import { workloadsAreReady } from '../../../lib/kubernetes/readiness.ts'
+import type { Journal, JournaledChange } from '../../../lib/migration/journal.ts'
+import type { Sides } from '../../../lib/network/liqo/arguments.ts'
 import { leftOvers } from '../../../lib/network/liqo/left-overs.ts'
+import { Liqoctl } from '../../../lib/network/liqo/liqoctl.ts'
+import { undoOffloading } from '../../../lib/network/liqo/offloading.ts'
+import { undoPeer } from '../../../lib/network/liqo/peer.ts'
+import { leftToRepeer } from '../../../lib/network/liqo/record.ts'
 import { lookForLiqo, type Side } from '../../../lib/network/liqo/side.ts'
+import { undoUnpeer } from '../../../lib/network/liqo/unpeer.ts'
 import repeer from '../../../scripts/repeer.ts'
 import unpeer from '../../../scripts/unpeer.ts'
 import { until } from '../../kubernetes/bare-cluster.ts'
+import { testMigration } from '../../kubernetes/test-migration.ts'
 import { Run, TwoClusters } from './two-clusters.ts'
 
 let clusters: TwoClusters
@@ -42,17 +52,18 @@ async function offloadedPodsRun(): Promise<void> {
   })
 }
 
+async function sides(): Promise<Sides> {
+  const look = async (name: Side['name'], { api, kubeconfig }: TwoClusters['home']) => {
+    const found = await lookForLiqo({ name, api, kubeconfig, namespace: 'liqo' })
+    if (found.state !== 'running') throw new Error(`Liqo is ${found.state} ${name}`)
+    return found.side
+  }
+  return { here: await look('here', clusters.home), there: await look('there', clusters.aws) }
+}
+
 async function leftOnBothSides(): Promise<string[]> {
-  const both: [Side['name'], TwoClusters['home'], string][] = [
-    ['here', clusters.home, 'aws-gpu'],
-    ['there', clusters.aws, 'catalyst'],
-  ]
-  const left = await Promise.all(
-    both.map(async ([name, { api, kubeconfig }, other]) => {
-      const found = await lookForLiqo({ name, api, kubeconfig, namespace: 'liqo' })
-      return found.state === 'running' ? leftOvers(found.side, other) : []
-    }),
-  )
+  const { here, there } = await sides()
+  const left = await Promise.all([leftOvers(here, 'aws-gpu'), leftOvers(there, 'catalyst')])
   return left.flat().map(({ resource, object }) => `${resource} ${object.metadata.name}`)
 }
 
@@ -82,21 +93,108 @@ test.serial('a peering is written down, torn down on both sides, and made again 
   const before = await asAskedFor()
 
   const run = new Run(clusters)
-  const down = await run.phase(unpeer)
+  const mesh = run.meshKubeconfig('127.0.99.1')
+  const moved = {
+    TALOS_NODE: '127.0.99.1',
+    NEW_TALOS_NODE: new URL(home.api.server).hostname,
+    LIQO_MESH_KUBECONFIG: mesh,
+  }
+  const down = await run.phase(unpeer, [], moved)
   t.is(down.code, 0, down.text)
   t.deepEqual(await leftOnBothSides(), [])
   t.is(await clusters.virtualNode(), null)
+  const resuming = testMigration({}, { journal: run.journal() })
+  const later = leftToRepeer(resuming.migration)
+  t.deepEqual(later, ['Deployment hybrid-llm/vllm'])
+  t.regex(resuming.lines.join(), /Not waited for here, but by migrate:repeer.*Deployment hybrid-llm\/vllm/)
+  await t.notThrowsAsync(workloadsAreReady(resuming.migration, home.api, later), 'resume does not wait for it')
   t.notRegex(run.journalText(), /PRIVATE KEY|signedCRT|csr/i, 'nothing secret is written down')
 
   await home.api.remove(`${offloadings}/offloading`)
-  const again = await run.phase(repeer)
+  const again = await run.phase(repeer, [], moved)
   t.is(again.code, 0, again.text)
   t.deepEqual(await asAskedFor(), before)
+  t.deepEqual(leftToRepeer(testMigration({}, { journal: run.journal() }).migration), [])
+  t.is(readFileSync(mesh, 'utf8'), `# from the mesh\n${readFileSync(home.kubeconfig, 'utf8')}`)
+  t.regex(again.text, /Set the server of bare \(https:\/\/127\.[\d.]+:6443\) in .*mesh\.kubeconfig made/)
   const put = await home.api.get(`${offloadings}/offloading`)
   t.deepEqual(put.spec, offloading.spec, 'what had gone of the offloaded namespaces is back')
   await offloadedPodsRun()
 
-  const once = await run.phase(repeer)
+  const once = await run.phase(repeer, [], moved)
   t.is(once.code, 0, once.text)
   t.deepEqual(await asAskedFor(), before, 'a second call changes nothing')
+
+  const { here } = await sides()
+  const [change] = run.journal().changes({ kind: 'liqo-offloading' })
+  if (change === undefined) return t.fail('the offloading was not journaled')
+  t.is(await undoOffloading(here, change), 'undone')
+  t.is(await undoOffloading(here, change), 'already')
 })
+
+const begun = (journal: Journal, kind: string) => journal.changes({ kind }).length > 0
+const done = (journal: Journal, kind: string) => journal.changes({ kind }).some(({ state }) => state === 'done')
+
+test.serial(
+  'killed in the middle of it, and between unpeering and the clean-up, the same command goes on',
+  async (t) => {
+    const { home, play } = clusters
+    const slices = '/apis/authentication.liqo.io/v1beta1/namespaces/liqo-tenant-aws-gpu/resourceslices'
+    await home.api.create(slices, {
+      ...{ apiVersion: 'authentication.liqo.io/v1beta1', kind: 'ResourceSlice' },
+      metadata: {
+        name: 'extra',
+        labels: {
+          'liqo.io/replication': 'true',
+          'liqo.io/remoteID': 'aws-gpu',
+          'liqo.io/remote-cluster-id': 'aws-gpu',
+        },
+      },
+      spec: { class: 'default', providerClusterID: 'aws-gpu', resources: { cpu: '1' } },
+    })
+    const run = new Run(clusters)
+
+    play.jam('virtualnodes')
+    const first = run.start('unpeer')
+    await run.killWhen(first, (journal) => begun(journal, 'liqo-unpeer'))
+    clusters.killLiqoctl()
+    play.free()
+    play.jam('foreignclusters')
+    const second = run.start('unpeer')
+    await run.killWhen(second, (journal) => done(journal, 'liqo-unpeer'))
+    play.free()
+    const down = await run.phase(unpeer)
+    t.is(down.code, 0, down.text)
+    t.deepEqual(await leftOnBothSides(), [])
+
+    const third = run.start('repeer')
+    await until(
+      'liqoctl has begun to peer',
+      async () => (await home.api.list(slices.replace(/namespaces.*/, 'identities'))).length > 0,
+    )
+    third.kill('SIGKILL')
+    clusters.killLiqoctl()
+    const again = await run.phase(repeer)
+    t.is(again.code, 0, again.text)
+    const made = (await home.api.list(slices)).map(({ metadata, spec }) => [
+      metadata.name,
+      (spec as { resources: object }).resources,
+    ])
+    t.deepEqual(made, [
+      ['aws-gpu', { cpu: '8' }],
+      ['extra', { cpu: '1' }],
+    ])
+    await offloadedPodsRun()
+
+    // What a rollback does.
+    const { migration } = testMigration({ LIQO_TIMEOUT: '240' })
+    const mesh = { ...(await sides()), liqoctl: await Liqoctl.find(clusters.liqoctl) }
+    const change = (kind: string) => run.journal().changes({ kind })[0] as JournaledChange
+    t.is(await undoUnpeer(migration, mesh, change('liqo-unpeer')), 'already')
+    t.is(await undoPeer(migration, mesh, change('liqo-peer')), 'undone')
+    await until('nothing is left', async () => (await leftOnBothSides()).length === 0, 120)
+    t.is(await undoPeer(migration, mesh, change('liqo-peer')), 'already')
+    t.is(await undoUnpeer(migration, mesh, change('liqo-unpeer')), 'undone')
+    t.is((await home.api.list(slices)).length, 2)
+  },
+)

@@ -1,15 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '../../../lib/migration/clock.ts'
 import { Journal } from '../../../lib/migration/journal.ts'
-import { type PhaseScript, runPhase } from '../../../lib/migration/phase.ts'
+import { type PhaseScript, phase, runPhase } from '../../../lib/migration/phase.ts'
 import { currentRun } from '../../../lib/migration/run-folder.ts'
 import { liqoctlFor, type Play, startLiqoPeer } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
 import { loadSettings, projectFolder } from '../../../lib/settings.ts'
-import { type BareCluster, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
+import { type BareCluster, installDefinitions, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
 import { environmentIn, listeningConsole } from '../../migration/run-in-folder.ts'
 import { temporaryFolder } from '../../temporary-folder.ts'
 
@@ -50,11 +50,34 @@ export class TwoClusters {
   async peer(...args: string[]): Promise<void> {
     const clusters = ['--kubeconfig', this.home.kubeconfig, '--remote-kubeconfig', this.aws.kubeconfig]
     await promisify(execFile)(this.liqoctl, ['peer', ...clusters, '--gw-server-service-type', 'NodePort', ...args])
-    await until('the virtual node is there', async () => (await this.virtualNode()) !== null)
+    await until('the virtual node is there', async () => (await this.virtualNode()) !== null, 120)
   }
 
   virtualNode() {
     return this.home.api.getOrNull('/api/v1/nodes/aws-gpu')
+  }
+
+  /** kill -9 of whatever liqoctl is at work on these clusters. */
+  killLiqoctl(): void {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      const line = commandLine(pid)
+      if (line.includes(this.home.kubeconfig) && /\0(un)?peer\0/.test(line)) process.kill(Number(pid), 'SIGKILL')
+    }
+  }
+
+  /** One Kustomization, which nobody reconciles; it says that it is ready. */
+  async installFlux(): Promise<void> {
+    const { api } = this.home
+    await installDefinitions(api, ['flux.yaml'])
+    await api.create('/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations', {
+      ...{ apiVersion: 'kustomize.toolkit.fluxcd.io/v1', kind: 'Kustomization', metadata: { name: 'mesh' } },
+      spec: { interval: '10m', path: './mesh', prune: true, sourceRef: { kind: 'GitRepository', name: 'homelab' } },
+    })
+  }
+
+  async fluxIsSuspended(): Promise<boolean> {
+    const path = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations/mesh'
+    return ((await this.home.api.get(path)).spec as { suspend?: boolean }).suspend === true
   }
 }
 
@@ -75,8 +98,8 @@ export class Run {
       KUBECONFIG: this.#clusters.home.kubeconfig,
       LIQO_REMOTE_KUBECONFIG: this.#clusters.aws.kubeconfig,
       LIQOCTL: this.#clusters.liqoctl,
-      LIQO_TIMEOUT: '90',
-      CONVERGE_TIMEOUT: '90',
+      LIQO_TIMEOUT: '240',
+      CONVERGE_TIMEOUT: '240',
       ...more,
     }
   }
@@ -117,6 +140,13 @@ export class Run {
     await ended
   }
 
+  /** As if migrate:drain had been done in this run. */
+  async drained(): Promise<void> {
+    const drain = await phase('drain', async () => undefined)
+    const backup = await phase('backup', async () => undefined)
+    for (const each of [backup, drain]) await this.phase(each)
+  }
+
   journal(): Journal {
     const run = currentRun(loadSettings(this.environment()))
     return Journal.inMemory(run?.journalPath ?? null, systemClock.now)
@@ -128,11 +158,29 @@ export class Run {
     return existsSync(path) ? readFileSync(path, 'utf8') : ''
   }
 
+  /** A kubeconfig with which this cluster is reached at an address that it has no more. */
+  meshKubeconfig(oldAddress: string): string {
+    const path = join(this.folder, 'mesh.kubeconfig')
+    const text = readFileSync(this.#clusters.home.kubeconfig, 'utf8')
+    const { hostname } = new URL(this.#clusters.home.api.server)
+    writeFileSync(path, `# from the mesh\n${text.replace(hostname, oldAddress)}`, { mode: 0o600 })
+    return path
+  }
+
   /** A copy of the other cluster's kubeconfig whose server is one that nobody answers at. */
   unreachable(): string {
     const path = join(this.folder, 'unreachable.kubeconfig')
     const text = readFileSync(this.#clusters.aws.kubeconfig, 'utf8')
     writeFileSync(path, text.replace(/https:\/\/[^"]+/, 'https://127.0.0.1:1'))
     return path
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    // It has ended meanwhile.
+    return ''
   }
 }

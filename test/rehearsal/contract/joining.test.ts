@@ -108,6 +108,42 @@ check('a worker has its certificates signed by the control plane, and becomes a 
   t.is(worker?.metadata.labels?.['node-role.kubernetes.io/control-plane'], undefined)
 })
 
+check('KubePrism of every machine, workers too, balances over both control planes', async (t) => {
+  const { talosctlPath, talosconfig, address } = practice()
+  for (const asked of [address, otherAddress(), workerAddress()]) {
+    const through = ['--talosconfig', talosconfig, '--endpoints', address, '--nodes', asked]
+    await eventually(`KubePrism on ${asked} with both`, async () => {
+      const { stdout } = await run(talosctlPath, ['get', 'kubeprismendpoints', '--output', 'yaml', ...through])
+      return [address, otherAddress()].every((host) => stdout.includes(`host: ${host}`)) ? true : undefined
+    })
+  }
+  t.pass()
+})
+
+/** The id of the member that leads, as that of one machine's etcd tells it. */
+async function leader(): Promise<string | undefined> {
+  const [, row = ''] = (await must(practice(), 'etcd', 'status')).trim().split('\n')
+  return row.match(/\b[0-9a-f]{16}\b/g)?.[1]
+}
+
+check(
+  'a leader hands the leadership over when it is told to, and one that does not lead has nothing to hand over',
+  async (t) => {
+    const target = practice()
+    const before = await leader()
+    const first = await must(target, 'get', 'etcdmembers', '--output', 'json')
+    const leads = first.includes(before ?? 'nobody') ? target.address : otherAddress()
+    const through = ['--talosconfig', target.talosconfig, '--endpoints', leads, '--nodes', leads]
+    const forfeited = await run(target.talosctlPath, ['etcd', 'forfeit-leadership', ...through])
+    t.is(forfeited.exitCode, 0, forfeited.text)
+    const after = await eventually('another leader', async () => {
+      const now = await leader()
+      return now === before || /^0*$/.test(now ?? '') ? undefined : now
+    })
+    t.not(after, before)
+  },
+)
+
 check('a graceful reset leaves etcd and discovery, and cordons the node', async (t) => {
   const target = practice()
   const through = ['--talosconfig', target.talosconfig, '--endpoints', target.address, '--nodes', otherAddress()]
@@ -121,4 +157,23 @@ check('a graceful reset leaves etcd and discovery, and cordons the node', async 
   const health = await target.talosctl('health', '--wait-timeout', '3s', ...rest)
   t.not(health.exitCode, 0, 'its Node is still there')
   t.regex(health.text, /unexpected nodes|deadline/)
+})
+
+check('a machine that was emptied joins again, leaves when it is told to, and is a member no more', async (t) => {
+  const target = practice()
+  const machine = target.cluster.machines.find(({ hardware }) => hardware.address === otherAddress())
+  if (!machine) return t.fail()
+  await machine.waitUntilOff(withinSeconds)
+  const since = Date.now()
+  machine.powerOn()
+  await machine.waitFor('maintenance-ready', { timeoutSeconds: withinSeconds, since })
+  await applyTo(otherAddress(), target.cluster.homelab.controlplaneConfig, 'talos01')
+  await machine.waitFor('node-ready', { timeoutSeconds: withinSeconds, since })
+  t.is((await etcdMembers()).length, 2)
+  const through = ['--talosconfig', target.talosconfig, '--endpoints', otherAddress(), '--nodes', otherAddress()]
+  const left = await run(target.talosctlPath, ['etcd', 'leave', ...through])
+  t.is(left.exitCode, 0, left.text)
+  t.is((await etcdMembers()).length, 1)
+  const service = await run(target.talosctlPath, ['service', 'etcd', ...through])
+  t.regex(service.stdout, /STATE\s+Finished/)
 })

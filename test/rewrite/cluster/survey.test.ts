@@ -4,6 +4,7 @@ import { systemClock } from '../../../lib/migration/clock.ts'
 import { OperatorError } from '../../../lib/migration/errors.ts'
 import { changeInCluster, undoInCluster } from '../../../lib/rewrite/cluster/change.ts'
 import { shownPointer } from '../../../lib/rewrite/cluster/fields.ts'
+import { showWhatIsLeft } from '../../../lib/rewrite/cluster/left.ts'
 import { settledSurvey } from '../../../lib/rewrite/cluster/settle.ts'
 import { countsOf, showSurvey } from '../../../lib/rewrite/cluster/show.ts'
 import { surveyCluster } from '../../../lib/rewrite/cluster/survey.ts'
@@ -247,6 +248,22 @@ test.serial('what does not come by itself in time is told all the same', async (
   const { hits } = await settledSurvey(migration, cluster.api, findOld)
   t.true(hits.some(({ whose }) => whose.who === 'follows'))
   t.true(journal.records.some((record) => record.type === 'wait' && !record.met && record.seconds >= 60))
+})
+
+test.serial('at the end of scenario B what is left is listed; in scenario A there is no old address', async (t) => {
+  let passed = 0
+  const clock = {
+    now: () => new Date(passed),
+    sleep: async (ms: number) => {
+      passed += ms
+    },
+  }
+  const moved = testMigration({ SCENARIO: 'B', NEW_TALOS_NODE: young }, { clock })
+  await showWhatIsLeft(moved.migration, cluster.api)
+  t.true(moved.lines.some((line) => line.startsWith(`table What in the cluster holds ${old}`)))
+  const stayed = testMigration()
+  await showWhatIsLeft(stayed.migration, cluster.api)
+  t.deepEqual(stayed.lines, [])
 })
 
 test.serial('what may not be listed is named, and the rest is looked into all the same', async (t) => {

@@ -78,6 +78,15 @@ test('a pod that drain would refuse is an error, a budget that drain can get aro
   ])
 })
 
+test('where local volumes cannot be copied is told in the afternoon, and not when all is quiet', async (t) => {
+  const name = 'Local volumes can be copied where EVACUATE_TO says'
+  const found = async (settings: Record<string, string>) =>
+    (await resultOf(clusterStateChecks, name, contextOf(settings))).findings.map(({ evidence }) => evidence)
+  t.deepEqual(await found({}), [])
+  const [unknown = ''] = await found({ EVACUATE_TO: 'nowhere' })
+  t.regex(unknown, /no storage class nowhere/)
+})
+
 test('rights that are missing are named one by one', async (t) => {
   const name = 'We may do what the evening needs'
   t.deepEqual((await resultOf(accessChecks, name, contextOf())).findings, [])

@@ -1,8 +1,8 @@
-import { ApiError, type KubernetesApi, type KubernetesObject } from '../../kubernetes/api.ts'
-import type { Discovery } from '../../kubernetes/discovery.ts'
-import { readListing } from '../../kubernetes/listing.ts'
-import type { Clock } from '../../migration/clock.ts'
-import { messageOf } from '../../migration/errors.ts'
+import type { Clock } from '../migration/clock.ts'
+import { messageOf } from '../migration/errors.ts'
+import { ApiError, type KubernetesApi, type KubernetesObject } from './api.ts'
+import type { Discovery } from './discovery.ts'
+import { readListing } from './listing.ts'
 
 export type Spec = Record<string, unknown>
 

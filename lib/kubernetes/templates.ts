@@ -1,5 +1,5 @@
-import type { KubernetesObject } from '../../kubernetes/api.ts'
-import { controllerOf } from '../../kubernetes/kinds.ts'
+import type { KubernetesObject } from './api.ts'
+import { controllerOf } from './kinds.ts'
 import { type Reader, titleOf } from './reader.ts'
 
 /** What is told of a Secret: its name, and the key in it where one is named. Never its value: no Secret is read for this. */
@@ -33,8 +33,11 @@ interface PodSpec {
 
 /** The pod template of one workload, or a pod that nobody controls. */
 export interface Template {
+  /** `DaemonSet nebula-system/nebula` */
   readonly owner: string
+  readonly kind: string
   readonly namespace: string
+  readonly name: string
   readonly spec: PodSpec
 }
 
@@ -60,7 +63,8 @@ function templateOf(object: KubernetesObject): Template[] {
     jobTemplate?: { spec?: { template?: { spec?: PodSpec } } }
   } & PodSpec
   const pod = spec.jobTemplate?.spec?.template?.spec ?? spec.template?.spec ?? spec
-  return [{ owner: titleOf(object), namespace: object.metadata.namespace ?? '', spec: pod }]
+  const { namespace = '', name } = object.metadata
+  return [{ owner: titleOf(object), kind: object.kind ?? '', namespace, name, spec: pod }]
 }
 
 export function containersOf({ spec }: Template): Container[] {

@@ -1,7 +1,7 @@
 import https from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
 
-/** One look at the API server: milliseconds since the epoch, and whether it said that it is ready. */
+/** One look at the API server: milliseconds since the epoch, and whether it answered. */
 export interface Sample {
   at: number
   up: boolean
@@ -13,30 +13,45 @@ export interface Outage {
   to: number
 }
 
+/** A watch that goes on until it is stopped. */
+export interface Availability {
+  readonly samples: readonly Sample[]
+  stop(): void
+}
+
 const everyMs = 100
 const answerWithinMs = 1_000
 
+/** A read that etcd's quorum must agree to: an API server whose etcd has no leader cannot answer it. */
+export const consistentRead = '/api/v1/namespaces/kube-system'
+
 /**
- * Asks the API server at /readyz ten times a second, until stopped. A connection of its own each time: one that was kept
+ * Asks the API server ten times a second, until stopped. A connection of its own each time: one that was kept
  * open would hang on a machine whose power is gone.
  * Source: https://kubernetes.io/docs/reference/using-api/health-checks/
  * @param kubeconfig the text of one that is let in before and after
+ * @param options server: the URL of the one API server to ask; without it that of the kubeconfig. path: what is asked for; without it
+ *   whether it is ready. movesTo: the address that the API server will have afterwards, when that is another one
  */
-export async function watchAvailability(kubeconfig: string): Promise<{ samples: readonly Sample[]; stop(): void }> {
+export async function watchAvailability(
+  kubeconfig: string,
+  { server, path = '/readyz', movesTo }: { server?: string; path?: string; movesTo?: string | undefined } = {},
+): Promise<Availability> {
   const config = new KubeConfig()
   config.loadFromString(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
-  const url = new URL('/readyz', config.getCurrentCluster()?.server)
+  const url = new URL(path, server ?? config.getCurrentCluster()?.server)
+  const urls = [url, ...(movesTo === undefined ? [] : [new URL(`${url.protocol}//${movesTo}:${url.port}${path}`)])]
   const samples: Sample[] = []
   let pending = 0
   const look = () => {
     if (pending > answerWithinMs / everyMs) return
     const at = Date.now()
     pending++
-    void ask(url, credentials).then((up) => {
+    void Promise.all(urls.map((each) => ask(each, credentials))).then((answers) => {
       pending--
-      samples.push({ at, up })
+      samples.push({ at, up: answers.includes(true) })
     })
   }
   const timer = setInterval(look, everyMs)
@@ -55,6 +70,17 @@ function ask(url: URL, credentials: https.RequestOptions): Promise<boolean> {
     request.once('error', () => resolve(false))
     request.end()
   })
+}
+
+/** The times in which none of several API servers was there: where the outages of all of them overlap. */
+export function commonOutages(watched: readonly Pick<Availability, 'samples'>[]): Outage[] {
+  const [first = [], ...others] = watched.map(({ samples }) => outages(samples))
+  return others.reduce((common, own) => common.flatMap((one) => own.flatMap((other) => overlap(one, other))), first)
+}
+
+function overlap(one: Outage, other: Outage): Outage[] {
+  const [from, to] = [Math.max(one.from, other.from), Math.min(one.to, other.to)]
+  return from < to ? [{ from, to }] : []
 }
 
 /** The times without API. A single look that failed counts too: it is what a client would have met. */

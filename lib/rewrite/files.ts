@@ -1,0 +1,62 @@
+import { readdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Settings } from '../settings.ts'
+import type { Repository, RepositoryPath } from './repository.ts'
+import type { Rules } from './rules.ts'
+
+/** What is searched, and what is not although it lies there. */
+export interface SearchedFiles {
+  readonly paths: RepositoryPath[]
+  /** those that are searched although Git ignores them */
+  readonly ignored: ReadonlySet<RepositoryPath>
+  /** repositories of their own that Git does not track, which are left alone */
+  readonly otherRepositories: RepositoryPath[]
+}
+
+type OwnPlaces = Pick<Settings, 'outputDir' | 'backupDir' | 'talosconfig' | 'kubeconfig'>
+
+/**
+ * Tracked files, files that are neither tracked nor ignored, and the ignored ones that matter by the rules; without what the program
+ * itself writes (OUTPUT_DIR, BACKUP_DIR, .output), and without TALOSCONFIG and KUBECONFIG, which are changed as what they are.
+ */
+export function filesToSearch(
+  { root, tracked, untracked, ignored }: Repository,
+  rules: Rules,
+  settings: OwnPlaces,
+): SearchedFiles {
+  const mattering = new Set(ignored.filter((path) => rules.matters(path)).flatMap((path) => expand(root, path)))
+  const isOwn = ownPlaces(root, settings)
+  const all = [...tracked, ...untracked.filter((path) => !path.endsWith('/')), ...mattering]
+  return {
+    paths: all.filter((path) => !isOwn(path)),
+    ignored: mattering,
+    otherRepositories: untracked.filter((path) => path.endsWith('/')),
+  }
+}
+
+function ownPlaces(root: string, settings: OwnPlaces): (path: RepositoryPath) => boolean {
+  const inside = (paths: readonly string[]) =>
+    paths
+      .map((path) => relative(root, path))
+      .filter((path) => path !== '' && !path.startsWith('..'))
+      .map((path) => Buffer.from(path).toString('latin1'))
+  const folders = inside([settings.outputDir, settings.backupDir])
+  const files = new Set<string>(inside([settings.talosconfig, settings.kubeconfig]))
+  return (path) =>
+    files.has(path) ||
+    path.startsWith('.output/') ||
+    path.includes('/.output/') ||
+    folders.some((folder) => path.startsWith(`${folder}/`))
+}
+
+/** A folder that Git ignores as a whole, as its files. Links are not followed. */
+function expand(root: string, path: RepositoryPath): RepositoryPath[] {
+  if (!path.endsWith('/')) return [path]
+  const folder = Buffer.concat([Buffer.from(join(root, '/')), Buffer.from(path, 'latin1')])
+  return readdirSync(folder, { withFileTypes: true, encoding: 'buffer' as never }).flatMap((entry) => {
+    const name = (entry.name as unknown as Buffer).toString('latin1')
+    if (name === '.git') return []
+    if (entry.isDirectory()) return expand(root, `${path}${name}/` as RepositoryPath)
+    return entry.isFile() ? [`${path}${name}` as RepositoryPath] : []
+  })
+}
