@@ -196,7 +196,8 @@ class PhaseRun {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
       const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
-      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
+      const alone = this.#standsAlone(journal) && this.#phase.goesOnWith === undefined
+      if (ends || alone) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0

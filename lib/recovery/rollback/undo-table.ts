@@ -16,6 +16,9 @@ import { orphanUndoKind, undoOrphan } from '../../network/liqo/orphans.ts'
 import { peerUndoKind, undoPeer } from '../../network/liqo/peer.ts'
 import { unpeerUndoKind } from '../../network/liqo/record.ts'
 import { undoUnpeer } from '../../network/liqo/unpeer.ts'
+import { takeBackHosts } from '../../network/nebula/change-hosts.ts'
+import { takeBackMeshCheck } from '../../network/nebula/peer-job.ts'
+import { takeBackCertificate } from '../../network/nebula/renew.ts'
 import { systemSudo, undoHosts } from '../../network/rewrite-hosts.ts'
 import { undoInCluster } from '../../rewrite/cluster/change.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
@@ -70,6 +73,10 @@ export const undoTable: Readonly<Record<string, Undo>> = {
     return undoHosts({ console, prompt, runFolder, sudo: systemSudo }, change)
   }),
 
+  'aws-rule-added': inFiles(undoInAws),
+  'aws-rule-removed': inFiles(undoInAws),
+  'aws-elastic-ip': inFiles(undoInAws),
+
   [endpointUndoKind]: { where: 'nodes', undo: untellIfThere },
 
   [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
@@ -80,6 +87,9 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   [fluxUndoKind]: inCluster(({ api }, { undo }) => undoFluxSuspend(api, undo)),
   [requestUndoKind]: inCluster(({ api }, { undo }) => undoRequest(api, undo)),
   'address-in-cluster': inCluster(({ api }, change) => undoInCluster(api, change)),
+  'nebula-certificate': inCluster(({ api }, change) => takeBackCertificate(api, change)),
+  'nebula-hosts': inCluster(({ api }, change) => takeBackHosts(api, change)),
+  'mesh-check': inCluster(({ api }, change) => takeBackMeshCheck(api, change)),
   restored: inCluster(({ api, takeBack }, { undo }) => undoRestored(api, undo, takeBack)),
   overwritten: inCluster(({ api, migration, open, takeBack }, { undo }) => {
     const kept = async (file: string) => asObject(await open(`${migration.runFolder}/${file}`))
@@ -91,6 +101,20 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   [peerUndoKind]: inPeering(({ migration, mesh }, change) => undoPeer(migration, mesh, change)),
   [unpeerUndoKind]: inPeering(({ migration, mesh }, change) => undoUnpeer(migration, mesh, change)),
   [orphanUndoKind]: inPeering(({ mesh }, change) => undoOrphan({ here: mesh.here.api, there: mesh.there.api }, change)),
+}
+
+/** AWS is outside of both machines, as the operator's files are; its client is large, and connected to only for this. */
+async function undoInAws({ migration }: Effects, change: JournaledChange): Promise<Undone> {
+  const [{ connectEc2 }, { takeBackAws }] = await Promise.all([
+    import('../../network/aws/ec2.ts'),
+    import('../../network/aws/change.ts'),
+  ])
+  const ec2 = await connectEc2(migration.settings)
+  try {
+    return await takeBackAws(ec2, change)
+  } finally {
+    ec2.close()
+  }
 }
 
 /** @throws Error for a kind that has no entry: then undo data was written that nobody can read */
