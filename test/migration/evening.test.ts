@@ -119,6 +119,8 @@ test('a rollback takes up the run that was completed', async (t) => {
     phases = journal.records.flatMap((record) => (record.type === 'phase' ? record.phase : []))
   })
   t.true(phases.includes('resume'))
+})
+
 test('what can stand alone belongs to the evening when it is its turn', async (t) => {
   const folder = newFolder()
   const evening = { SCENARIO: 'B', NEW_TALOS_NODE: '192.168.1.57' }
