@@ -51,7 +51,9 @@ async function objectsThat(api: KubernetesApi, holds: RegExp): Promise<{ count: 
 
 function textOf(kind: string, object: KubernetesObject): string {
   const { status, ...rest } = object
-  const text = JSON.stringify(told.has(kind) ? rest : { ...rest, status }).replace(issuer, '')
+  // Which fields somebody manages tells their keys, of a status too.
+  const bare = { ...rest, metadata: { ...rest.metadata, managedFields: undefined } }
+  const text = JSON.stringify(told.has(kind) ? bare : { ...bare, status }).replace(issuer, '')
   const { data } = object as { data?: Record<string, string> }
   if (kind !== 'secrets' || data === undefined) return text
   return `${text}${Object.values(data)
