@@ -21,6 +21,8 @@ import { takeBackMeshCheck } from '../../network/nebula/peer-job.ts'
 import { takeBackCertificate } from '../../network/nebula/renew.ts'
 import { systemSudo, undoHosts } from '../../network/rewrite-hosts.ts'
 import { undoInCluster } from '../../rewrite/cluster/change.ts'
+import { resetKind } from '../../talos/join/candidate.ts'
+import { undoReset } from '../../talos/join/worker.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
 import { endpointUndoKind } from '../../talos/other-nodes.ts'
 import { undoTalosconfig } from '../../talos/talosconfig-address.ts'
@@ -78,6 +80,7 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   'aws-elastic-ip': inFiles(undoInAws),
 
   [endpointUndoKind]: { where: 'nodes', undo: untellIfThere },
+  [resetKind]: { where: 'nodes', undo: ({ talosctl, open }, { undo }) => undoReset(talosctl, undo, open) },
 
   [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
   [scaleUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoScale(api, undo, takeBack)),
