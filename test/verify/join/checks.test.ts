@@ -144,6 +144,14 @@ test.serial(
   },
 )
 
+test.serial('a pod on a worker that nothing would bring back is refused', async (t) => {
+  const pod = { metadata: { name: 'by-hand' }, spec: { nodeName: 'talos02', containers: [{ name: 'a', image: 'a' }] } }
+  await api.create('/api/v1/namespaces/default/pods', pod)
+  const context = await contextOf(promoted)
+  const accepted = { ...context, settings: { ...settings, acceptDataLoss: ['workshop/*'] } }
+  await refuses(t, accepted, /./, /^Pod default\/by-hand$/)
+})
+
 /** A Deployment whose only pod is on that node. */
 async function runOnce(node: string): Promise<void> {
   const labels = { app: 'alone' }
