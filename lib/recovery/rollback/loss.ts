@@ -8,17 +8,19 @@ import { broughtToNewDisk } from '../../kubernetes/evacuation/ledger.ts'
 import { rebuiltCluster } from '../../kubernetes/rebuilt.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
-import type { Migration } from '../../migration/migration.ts'
+import type { Condition, Migration } from '../../migration/migration.ts'
 import type { Address } from '../../network/addresses.ts'
 import { takeSnapshot } from '../../talos/etcd.ts'
 import { sameMachine } from '../../talos/identity.ts'
 import { liveMachineConfig, parseMachineConfig } from '../../talos/machine-config.ts'
-import { lookAtMachine } from '../../talos/maintenance.ts'
+import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
 import { finalSnapshot } from '../../talos/old-machine.ts'
 import { compareStoredObjects, readStoredObjects, type StoredObjects } from '../../talos/snapshot/difference.ts'
 import { checkSnapshotFile, readSnapshot } from '../../talos/snapshot.ts'
 import { type Talosctl, talosVersion } from '../../talos/talosctl.ts'
 import type { WayBack } from './way-back.ts'
+
+const patientLooks = 5
 
 /** What would be lost by going back: lines for the operator. */
 interface Loss {
@@ -64,14 +66,29 @@ async function lookForLoss(migration: Migration, talosctl: Talosctl, { replaceme
     }
   }
   const { address, identity } = replacement as NonNullable<WayBack['replacement']>
-  const seen = await lookAtMachine(talosctl, address)
-  if (seen.state !== 'running' || !sameMachine(seen.identity, identity)) {
-    return {
-      rows,
-      unknown: `The new machine cannot be asked (${seen.saw}): what it was given since the final snapshot goes with it.`,
-    }
+  const seen = await migration.wait(newMachineAnswers(talosctl, address))
+  if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
+    const why = seen?.saw ?? 'it does not answer'
+    return { rows, unknown: `The new machine cannot be asked (${why}): what it was given since goes with it.` }
   }
   return { rows: [...rows, ...(await comparedWithFinal(migration, talosctl, address))] }
+}
+
+/** Ends with whatever it is, too: a machine that is off for good is not waited for. */
+function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<MachineSeen> {
+  let looks = 0
+  return {
+    name: `the new machine at ${address} answers, or has been silent for ${patientLooks} looks`,
+    timeoutSeconds: 120,
+    everyMs: 1000,
+    probe: async () => {
+      const seen = await lookAtMachine(talosctl, address)
+      looks += 1
+      return seen.state === 'running' || looks >= patientLooks
+        ? { met: true, value: seen }
+        : { met: false, saw: seen.saw }
+    },
+  }
 }
 
 async function comparedWithFinal(migration: Migration, talosctl: Talosctl, address: Address): Promise<Loss['rows']> {
