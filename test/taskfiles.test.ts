@@ -60,6 +60,7 @@ test('every target that the runbook names is there, with a description', async (
     'verify',
     'run',
     'restore',
+    'rollback',
     'status',
     'report',
     'rehearse',

@@ -13,8 +13,10 @@ export async function readHolders(api: KubernetesApi): Promise<Holders> {
   const holders = new Holders()
   for (const [group, resource] of engines) {
     for (const served of await servedResources(api, group, [resource])) {
-      for (const object of await api.list(collectionPath(served)))
-        holders.note({ resource: `${resource}.${group}`, object })
+      const apiVersion = `${served.group}/${served.version}`
+      for (const object of await api.list(collectionPath(served))) {
+        holders.note({ resource: `${resource}.${group}`, object: { apiVersion, kind: served.kind, ...object } })
+      }
     }
   }
   return holders

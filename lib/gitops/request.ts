@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
 
-const requestUndoKind = 'reconcile-request'
+export const requestUndoKind = 'reconcile-request'
 const requestUndoSchema = z.object({
   kind: z.literal(requestUndoKind),
   path: z.string(),
@@ -38,7 +38,8 @@ export async function takeRequestsBack(migration: Migration, api: KubernetesApi)
   for (const change of requests) await migration.undo(change, () => undoRequest(api, change.undo))
 }
 
-async function undoRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
+/** Puts the annotation back as it was found. */
+export async function undoRequest(api: KubernetesApi, undo: unknown): Promise<Undone> {
   const { path, annotation, before } = requestUndoSchema.parse(undo)
   if (!(await api.getOrNull(path))) return 'already'
   await annotate(api, path, annotation, before)

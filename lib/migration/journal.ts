@@ -39,6 +39,8 @@ const recordSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('wait'), ...place, name: z.string(), seconds: z.number(), met: z.boolean() }),
   z.object({ type: z.literal('fact'), phase: z.string(), name: z.string(), fact: json }),
   z.object({ type: z.literal('end') }),
+  // From `begun` on these phases count as not begun; from `done` on what they remembered counts no more.
+  z.object({ type: z.literal('rollback'), state: z.enum(['begun', 'done']), phases: z.array(z.string()) }),
 ])
 
 export type JournalEntry = z.output<typeof recordSchema>
@@ -150,14 +152,29 @@ export class Journal {
   }
 
   fact(name: string): Json | undefined {
-    const last = this.records.findLast((record) => record.type === 'fact' && record.name === name)
+    const last = this.records.findLast(
+      (record, place) => record.type === 'fact' && record.name === name && this.remembers(place),
+    )
     return last?.type === 'fact' ? last.fact : undefined
   }
 
-  /** Where a phase stands: the last thing that the journal says of it. */
+  /** Whether what stands at a place of the records still counts: the facts of a phase that was rolled back do not. */
+  remembers(place: number): boolean {
+    const record = this.records[place]
+    return record !== undefined && 'phase' in record && this.#lastRollback(record.phase, 'done') < place
+  }
+
+  /** Whether a rollback has begun to undo, and has not come to its end. */
+  get rollbackUnderWay(): boolean {
+    const last = this.records.findLast((record) => record.type === 'rollback')
+    return last?.type === 'rollback' && last.state === 'begun'
+  }
+
+  /** Where a phase stands: the last thing that the journal says of it. One that was rolled back since is not begun. */
   phaseState(phase: string): PhaseState {
-    const last = this.records.findLast((record) => record.type === 'phase' && record.phase === phase)
-    if (last?.type !== 'phase') return 'not begun'
+    const place = this.records.findLastIndex((record) => record.type === 'phase' && record.phase === phase)
+    const last = this.records[place]
+    if (last?.type !== 'phase' || this.#lastRollback(phase) > place) return 'not begun'
     return last.state === 'begin' || last.state === 'resume' ? 'begun' : last.state
   }
 
@@ -177,9 +194,10 @@ export class Journal {
     return last(phase) > last(other)
   }
 
-  /** Whether the migration was completed and verified. */
+  /** Whether the migration was completed and verified, and not rolled back since. */
   get ended(): boolean {
-    return this.records.some((record) => record.type === 'end')
+    const last = this.records.findLast(({ type }) => type === 'end' || type === 'rollback')
+    return last?.type === 'end'
   }
 
   /** What became of a change of this description since the phase was last begun anew: `begun` when nothing is known of its end. */
@@ -214,6 +232,13 @@ export class Journal {
     return Math.max(
       0,
       this.records.findLastIndex((r) => r.type === 'phase' && r.phase === phase && r.state === 'begin'),
+      this.#lastRollback(phase),
+    )
+  }
+
+  #lastRollback(phase: string, state?: 'done'): number {
+    return this.records.findLastIndex(
+      (r) => r.type === 'rollback' && r.phases.includes(phase) && (state === undefined || r.state === state),
     )
   }
 }

@@ -18,8 +18,12 @@ export interface Phase {
   readonly repeatable?: true
   /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
   readonly alone?: true
+  /** The phase that goes on from what this one has recorded: alone or not, the run is not over before that. */
+  readonly goesOnWith?: string
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
+  /** It takes the run as it is, completed or not, and begins none: where there is no run there is nothing to do. */
+  readonly begins?: false
 }
 
 /** In the order of the evening, of all scenarios: `evening` gives that of one. */
@@ -45,6 +49,7 @@ export const phases: readonly Phase[] = [
     journaled: true,
     scenarios: ['B'],
     alone: true,
+    goesOnWith: 'repeer',
     // What was left the first time may be removed the second.
     repeatable: true,
   },
@@ -140,6 +145,16 @@ const anyTime: readonly Phase[] = [
     journaled: true,
     repeatable: true,
   },
+  {
+    name: 'rollback',
+    summary: 'back to the old machine, undoing what the journal holds',
+    changes: 'everything that was done',
+    journaled: true,
+    // In C no machine takes another's place: who has joined leaves again.
+    scenarios: ['A', 'B'],
+    repeatable: true,
+    begins: false,
+  },
   { name: 'status', summary: 'where the run stands, and what to type next', changes: null, journaled: false },
   { name: 'report', summary: 'the evening as one HTML file', changes: null, journaled: false },
 ]
@@ -147,3 +162,8 @@ const anyTime: readonly Phase[] = [
 export function phaseNamed(name: string): Phase | undefined {
   return [...phases, ...anyTime].find((phase) => phase.name === name)
 }
+
+/** What a rollback takes back: all that changes something, its own doings among it, but for the backup. */
+export const rolledBack: readonly string[] = [...phases, ...anyTime]
+  .filter(({ name, changes }) => name === 'verify' || (changes !== null && name !== 'backup'))
+  .map(({ name }) => name)

@@ -37,14 +37,15 @@ export function questions(settings: Settings, found: { liqo: boolean; nodes: num
     },
     {
       question: 'Should Liqo peering be torn down first?',
-      answer: liqoAnswer(scenario, found.liqo),
-      how: 'scenario B: task migrate:repeer unpeers and peers again',
+      answer: liqoAnswer(settings, found.liqo),
+      how: 'LIQO_TEARDOWN=yes or no; unset, migrate:unpeer asks. migrate:repeer peers again',
     },
   ]
 }
 
-function liqoAnswer(scenario: Settings['scenario'], liqo: boolean): string | null {
+function liqoAnswer({ scenario, liqoTeardown }: Settings, liqo: boolean): string | null {
   if (!liqo) return 'Liqo is not installed'
   // The same address, PKI and namespace UIDs: the peer finds what it knows.
-  return scenario === 'B' ? null : 'no: address and identity stay, so the peering outlives the swap'
+  if (scenario !== 'B') return 'no: address and identity stay, so the peering outlives the swap'
+  return liqoTeardown ?? null
 }

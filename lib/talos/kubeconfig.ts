@@ -6,7 +6,7 @@ import writeFileAtomic from 'write-file-atomic'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { OperatorError } from '../migration/errors.ts'
-import type { Migration } from '../migration/migration.ts'
+import type { Migration, Undone } from '../migration/migration.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 
 const kubeconfig = z.object({
@@ -43,8 +43,42 @@ export async function replaceKubeconfig(
       const content = await adminKubeconfig(talosctl, target)
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       await writeFileAtomic(path, content, { mode: 0o600 })
+      migration.remember(writtenFact, digestOf(Buffer.from(content)))
     },
   })
+}
+
+const writtenFact = 'kubeconfig-written'
+const undoSchema = z.object({ kind: z.literal('kubeconfig'), path: z.string(), previous: z.string().nullable() })
+
+/**
+ * Gives the operator the kubeconfig back that replaceKubeconfig has replaced, if nobody has changed the file since. Where there was
+ * none before, the new one stays: it lets nobody in whom the machine's own talosconfig does not.
+ * @param decrypt gives the content of a file of the run's folder
+ * @param takeBack also if somebody has changed it
+ */
+export async function undoKubeconfig(
+  migration: Migration,
+  undo: unknown,
+  decrypt: (path: string) => Promise<Buffer>,
+  takeBack = false,
+): Promise<Undone> {
+  const { path, previous } = undoSchema.parse(undo)
+  if (previous === null) return 'already'
+  const before = await decrypt(previous)
+  const now = await readFile(path).catch(() => null)
+  if (now?.equals(before)) return 'already'
+  const written = migration.recall(writtenFact, z.string())
+  if (now && written !== undefined && digestOf(now) !== written && !takeBack) {
+    return `conflict: ${path} was changed since this run has written it. Kept as it is; what it was before lies encrypted in ${previous}.`
+  }
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await writeFileAtomic(path, before, { mode: 0o600 })
+  return 'undone'
+}
+
+function digestOf(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
 }
 
 /** Keeps a kubeconfig, encrypted, in the run folder. @returns where; null when there is none */
@@ -56,7 +90,7 @@ export async function keepPrevious(
   const content = await readFile(path).catch(() => null)
   if (content === null) return null
   // Named by its content, so that a resumed run does not lay its own kubeconfig over the operator's.
-  const digest = createHash('sha256').update(content).digest('hex').slice(0, 12)
+  const digest = digestOf(content).slice(0, 12)
   const kept = join(folder, `${basename(path)}.${digest}.age`)
   if (!existsSync(kept)) {
     await encrypt(content, `${kept}.partial`)

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest from 'ava'
 import { runChain } from '../../lib/migration/chain.ts'
 import { systemClock } from '../../lib/migration/clock.ts'
 import { comesAfter, evening, isOver, leftToDo } from '../../lib/migration/evening.ts'
 import { Journal } from '../../lib/migration/journal.ts'
-import { type Phase, phaseNamed, type Scenario } from '../../lib/migration/phases.ts'
+import type { Migration } from '../../lib/migration/migration.ts'
+import { type Phase, phaseNamed, rolledBack, type Scenario } from '../../lib/migration/phases.ts'
 import { environmentIn, listeningConsole, newFolder, runIn } from './run-in-folder.ts'
 
 // One after the other: every phase listens for the signals of this process.
@@ -80,6 +81,44 @@ test("a chain runs the scenario's phases of those that it has, and tells what is
   t.deepEqual(called, ['preflight', 'backup', 'drain', 'shutdown', 'tell provision', 'provision', 'resume', 'verify'])
   t.regex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
   t.is((await runIn(folder, 'status', nothing)).code, 0)
+})
+
+test('nothing goes forward while a rollback is under way; afterwards the evening begins again after its backup', async (t) => {
+  const folder = newFolder()
+  for (const name of ['backup', 'drain']) t.is((await runIn(folder, name, nothing)).code, 0)
+  const begun = async ({ journal }: Migration) =>
+    journal.append({ type: 'rollback', state: 'begun', phases: [...rolledBack] })
+  t.is((await runIn(folder, 'rollback', begun)).code, 0)
+  for (const name of ['drain', 'shutdown', 'resume', 'backup']) {
+    const { code, lines } = await runIn(folder, name, async () => t.fail(name))
+    t.is(code, 1)
+    t.true(lines.some((line) => line.includes('A rollback is under way')))
+  }
+  const done = async ({ journal }: Migration) =>
+    journal.append({ type: 'rollback', state: 'done', phases: [...rolledBack] })
+  t.is((await runIn(folder, 'rollback', done)).code, 0)
+  t.is((await runIn(folder, 'shutdown', async () => t.fail())).code, 1, 'drain is to be done again')
+  let drained = 0
+  const again = async () => void drained++
+  t.is((await runIn(folder, 'drain', again)).code, 0)
+  t.is(drained, 1)
+})
+
+test('where no run is under way a rollback begins none', async (t) => {
+  const folder = newFolder()
+  t.is((await runIn(folder, 'rollback', nothing)).code, 0)
+  t.false(existsSync(join(folder, 'output', 'current')))
+})
+
+test('a rollback takes up the run that was completed', async (t) => {
+  const folder = newFolder()
+  for (const name of ['backup', 'drain', 'shutdown', 'provision', 'resume', 'verify'])
+    await runIn(folder, name, nothing)
+  let phases: string[] = []
+  await runIn(folder, 'rollback', async ({ journal }) => {
+    phases = journal.records.flatMap((record) => (record.type === 'phase' ? record.phase : []))
+  })
+  t.true(phases.includes('resume'))
 })
 
 test('what can stand alone belongs to the evening when it is its turn', async (t) => {

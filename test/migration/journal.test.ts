@@ -118,3 +118,31 @@ test('what became of a change is told as of the last time that its phase was beg
   begin('begin')
   t.is(told(), undefined)
 })
+
+test('from the beginning of a rollback its phases count as not begun, and at its end they have remembered nothing', (t) => {
+  const journal = Journal.inMemory(null, now)
+  const done = (phase: string) => {
+    journal.append({ type: 'phase', phase, state: 'begin' })
+    journal.append({ type: 'step', phase, step: 'Look', state: 'done' })
+    journal.append({ type: 'fact', phase, name: `of ${phase}`, fact: phase })
+    journal.append({ type: 'phase', phase, state: 'done' })
+  }
+  done('backup')
+  done('shutdown')
+  journal.append({ type: 'end' })
+  const phases = ['shutdown', 'rollback']
+  journal.append({ type: 'rollback', state: 'begun', phases })
+  t.is(journal.phaseState('shutdown'), 'not begun')
+  t.is(journal.phaseState('backup'), 'done')
+  t.is(journal.fact('of shutdown'), 'shutdown', 'the rollback itself goes by it')
+  t.true(journal.rollbackUnderWay)
+  t.false(journal.ended)
+  journal.append({ type: 'rollback', state: 'done', phases })
+  t.is(journal.fact('of shutdown'), undefined)
+  t.is(journal.fact('of backup'), 'backup')
+  t.is(journal.doneStep('shutdown', 'Look'), undefined)
+  t.false(journal.rollbackUnderWay)
+  done('shutdown')
+  t.is(journal.phaseState('shutdown'), 'done', 'forward again')
+  t.is(journal.fact('of shutdown'), 'shutdown')
+})

@@ -8,7 +8,8 @@ export type FakeState = 'silent' | 'foreign' | `${'maintenance' | 'running'} ${s
 export interface FakeTalosctl {
   folder: string
   path: string
-  become(state: FakeState): Promise<void>
+  /** @param address where it is so; without it, at every address that was not told apart */
+  become(state: FakeState, address?: string): Promise<void>
   /** the arguments of all calls that were made to a machine, one line each */
   calls(): Promise<string[]>
   /** the config that was applied, or null */
@@ -24,7 +25,9 @@ case "$1 $2" in
   'machineconfig patch') cat /dev/stdin; exit 0;;
 esac
 echo "$*" >> "$here/calls"
-read -r state uuid mac < "$here/state"
+for address; do :; done
+at="$here/state-$address"; [ -f "$at" ] || at="$here/state"
+read -r state uuid mac < "$at"
 insecure=no
 case "$*" in *--insecure*) insecure=yes;; esac
 unavailable='rpc error: code = Unavailable desc = connection error: desc ='
@@ -39,8 +42,11 @@ case "$1 $2" in
   'get systeminformation') resource systeminformation "{\\"uuid\\": \\"$uuid\\"}";;
   'get links') resource lo '{"type": "loopback", "hardwareAddr": "00:00:00:00:00:00"}'; resource eth0 "{\\"type\\": \\"ether\\", \\"hardwareAddr\\": \\"$mac\\"}";;
   'get machinestatus') resource machine '{"stage": "running"}';;
+  'get services') runs=false; [ -f "$here/etcd-runs" ] && runs=true; resource etcd "{\\"running\\": $runs, \\"healthy\\": $runs}";;
+  'bootstrap '*) [ -f "$here/etcd-starts" ] && touch "$here/etcd-runs"; [ -f "$here/answer-lost" ] || exit 0; echo 'rpc error: code = Unavailable desc = error reading from server: EOF' >&2; exit 1;;
   'kubeconfig -') printf 'apiVersion: v1\\nclusters: [{name: c, cluster: {server: "https://192.0.2.10:6443"}}]\\nusers: [{name: new}]\\n';;
-  'apply-config --file') cat > "$here/applied"; echo "running $uuid $mac" > "$here/state";;
+  'apply-config --file') cat > "$here/applied"; echo "running $uuid $mac" > "$at";;
+  'reset --graceful=false') echo silent > "$at";;
   *) echo "rpc error: code = Unimplemented desc = $1 $2" >&2; exit 1;;
 esac
 `
@@ -55,7 +61,7 @@ export async function fakeTalosctl(): Promise<FakeTalosctl & { remove(): Promise
   return {
     folder,
     path,
-    become: (state) => writeFile(join(folder, 'state'), `${state}\n`),
+    become: (state, address) => writeFile(join(folder, address ? `state-${address}` : 'state'), `${state}\n`),
     calls: async () => (await readFile(join(folder, 'calls'), 'utf8').catch(() => '')).split('\n').filter(Boolean),
     applied: () => readFile(join(folder, 'applied'), 'utf8').catch(() => null),
     remove: () => rm(folder, { recursive: true, maxRetries: 10 }),

@@ -87,7 +87,7 @@ export const statusIsState: ReadonlySet<string> = new Set([
 
 /** A copy of the object without what the server owns. Its ownerReferences are left; see owners.ts. */
 export function withoutServerOwned(
-  entry: ResourceEntry,
+  entry: Pick<ResourceEntry, 'group' | 'resource'>,
   object: KubernetesObject,
   { hasStatus }: { hasStatus: boolean },
 ): KubernetesObject {
@@ -100,7 +100,7 @@ export function withoutServerOwned(
   return copy
 }
 
-function byContent(entry: ResourceEntry, object: KubernetesObject): readonly Path[] {
+function byContent(entry: Pick<ResourceEntry, 'group' | 'resource'>, object: KubernetesObject): readonly Path[] {
   const name = resourceName(entry)
   if (name === 'secrets' && object.type === 'kubernetes.io/service-account-token') return ofTokenSecrets
   const spec = object.spec as { manualSelector?: boolean } | undefined

@@ -25,6 +25,7 @@ export type Evacuated = z.output<typeof evacuatedSchema>
 const evacuatedFact = 'evacuated '
 const broughtBackFact = 'brought back '
 const adoptedFact = 'copies of a lost journal'
+const emptiedFact = 'the disk of the old machine was emptied'
 
 export function rememberEvacuated(
   migration: Migration,
@@ -81,9 +82,26 @@ export function machineIsGone(journal: Journal): boolean {
   return journal.phaseState('shutdown') === 'done' && journal.doneAfter('shutdown', 'resume')
 }
 
-/** Whether another machine has taken over since the volumes were copied; a journal that was begun after that cannot tell. */
+/** Whether another disk has taken over since the volumes were copied; a journal that was begun after that cannot tell. */
 export function machineWasReplaced(journal: Journal): boolean {
-  return journal.phaseState('provision') === 'done' || journal.fact(adoptedFact) === true
+  const otherDisk = journal.fact(adoptedFact) === true || journal.fact(emptiedFact) === true
+  return journal.phaseState('provision') === 'done' || otherDisk
+}
+
+/** On the way back: the old machine comes without its data, as a new one does. What was brought back to the new one is away again. */
+export function rememberDiskEmptied(migration: Migration): void {
+  migration.remember(emptiedFact, true)
+  for (const { fact } of evacuations(migration.journal)) {
+    migration.remember(`${evacuatedFact}${fact.namespace}/${fact.claim}`, fact)
+  }
+}
+
+/** The claims, NAMESPACE/NAME, whose data was brought to the new machine's disk. */
+export function broughtToNewDisk(journal: Journal): string[] {
+  const names = journal.records.flatMap((record, place) =>
+    record.type === 'fact' && record.name.startsWith(broughtBackFact) && journal.remembers(place) ? record.name : [],
+  )
+  return [...new Set(names)].map((name) => name.slice(broughtBackFact.length)).sort()
 }
 
 /** Takes copies of a run whose journal is lost for this run's own. */
@@ -106,7 +124,7 @@ function lastPhase(journal: Journal, name: string, state?: 'begin'): number {
 function evacuations(journal: Journal): { at: number; fact: Evacuated }[] {
   const newest = new Map<string, { at: number; fact: Evacuated }>()
   for (const [at, record] of journal.records.entries()) {
-    if (record.type !== 'fact' || !record.name.startsWith(evacuatedFact)) continue
+    if (record.type !== 'fact' || !record.name.startsWith(evacuatedFact) || !journal.remembers(at)) continue
     newest.set(record.name, { at, fact: evacuatedSchema.parse(record.fact) })
   }
   return [...newest.values()]

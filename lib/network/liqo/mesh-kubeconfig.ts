@@ -28,14 +28,11 @@ export async function rewriteMeshKubeconfig(migration: Migration, moves: readonl
       next: 'Correct LIQO_MESH_KUBECONFIG, or leave it empty.',
     })
   }
-  await pointKubeconfigs(
-    migration,
-    [path],
-    [...moves].map(({ from, to }) => ({
-      from: parseAddress(from, 'the old address'),
-      to: parseAddress(to, 'the new address'),
-    })),
-  )
+  const parsed = moves.map(({ from, to }) => ({
+    from: parseAddress(from, 'the old address'),
+    to: parseAddress(to, 'the new address'),
+  }))
+  if (parsed.length > 0) await pointKubeconfigs(migration, [path], parsed)
   const api = await KubernetesApi.fromFile(path)
   await migration.wait({
     name: `the API answers through ${path} (${api.server})`,

@@ -40,7 +40,8 @@ export function leftToRepeer(migration: Migration): string[] {
   const { journal, console } = migration
   const { waiting } = recordedOffloaded(migration)
   const isDown = journal.changes({ kind: unpeerUndoKind }).some(({ state }) => state === 'done')
-  if (waiting.length === 0 || !isDown || journal.doneAfter('repeer', 'unpeer')) return []
+  const isUp = journal.phaseState('repeer') === 'done' && journal.doneAfter('repeer', 'unpeer')
+  if (waiting.length === 0 || !isDown || isUp) return []
   console.info(`Not waited for here, but by migrate:repeer, for it runs in the other cluster: ${waiting.join(', ')}`)
   return waiting
 }

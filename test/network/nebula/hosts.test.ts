@@ -1,11 +1,13 @@
 import test from 'ava'
 import { hostEdits, inverse, withEdits } from '../../../lib/network/nebula/hosts.ts'
-import type { Move } from '../../../lib/network/nebula/moves.ts'
+import { movesOf } from '../../../lib/network/nebula/moves.ts'
 
-const moves: Move[] = [
-  { of: 'underlay', from: '192.168.1.54', to: '192.168.1.210' },
-  { of: 'mesh', from: '10.42.1.1', to: '10.42.9.9' },
-]
+const moves = movesOf({
+  nodeAddress: '192.168.1.54',
+  newNodeAddress: '192.168.1.210',
+  meshAddress: '10.42.1.1',
+  newMeshAddress: '10.42.9.9',
+})
 
 const config = `# talos00 is 10.42.1.1 at 192.168.1.54\r
 pki: { ca: /etc/nebula/ca.crt, cert: /etc/nebula/192.168.1.54/host.crt, key: /k }

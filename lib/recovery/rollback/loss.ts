@@ -1,0 +1,158 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { backupFolder } from '../../backup/begin.ts'
+import { type FinalSet, readFinalSet, writeFinalSet } from '../../backup/final-set.ts'
+import { keysFor } from '../../backup/keys.ts'
+import { evacuationLabel } from '../../kubernetes/evacuation/job.ts'
+import { broughtToNewDisk } from '../../kubernetes/evacuation/ledger.ts'
+import { rebuiltCluster } from '../../kubernetes/rebuilt.ts'
+import { OperatorError } from '../../migration/errors.ts'
+import { withMemoryFolder } from '../../migration/memory-folder.ts'
+import type { Condition, Migration } from '../../migration/migration.ts'
+import type { Address } from '../../network/addresses.ts'
+import { takeSnapshot } from '../../talos/etcd.ts'
+import { sameMachine } from '../../talos/identity.ts'
+import { liveMachineConfig, parseMachineConfig } from '../../talos/machine-config.ts'
+import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
+import { finalSnapshot } from '../../talos/old-machine.ts'
+import { compareStoredObjects, readStoredObjects, type StoredObjects } from '../../talos/snapshot/difference.ts'
+import { checkSnapshotFile, readSnapshot } from '../../talos/snapshot.ts'
+import { type Talosctl, talosVersion } from '../../talos/talosctl.ts'
+import type { WayBack } from './way-back.ts'
+
+const patientLooks = 5
+
+/** What would be lost by going back: lines for the operator. */
+interface Loss {
+  rows: [what: string, which: string][]
+  /** why it cannot be told at all */
+  unknown?: string
+}
+
+/**
+ * Refuses to go back while that loses what the new machine's cluster was given since the final snapshot, unless that is accepted (--accept-loss). A
+ * last snapshot of it is kept in any case, when it can be had.
+ * @throws OperatorError with every object by kind and name in the table above it
+ */
+export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: WayBack): Promise<void> {
+  if (!way.hasEtcd || !way.replacement || migration.journal.rollbackUnderWay) return
+  const { rows, unknown } = await lookForLoss(migration, talosctl, way)
+  if (rows.length > 0) migration.console.table('Lost by going back', ['since the final snapshot', 'what'], rows)
+  if (rows.length === 0 && unknown === undefined) {
+    return migration.console.info('The new machine has taken no writes that the old one does not have.')
+  }
+  if (unknown !== undefined) migration.console.warn(unknown)
+  if (migration.flags['accept-loss'] === true || migration.dryRun) return
+  throw new OperatorError(
+    unknown === undefined
+      ? `Going back would lose ${rows.length} things (above).`
+      : 'What going back would lose cannot be told.',
+    {
+      means: 'They are on the new machine alone. Nothing was undone.',
+      next: 'To go back all the same: task migrate:rollback -- --accept-loss. Or roll forward: task migrate:run',
+    },
+  )
+}
+
+async function lookForLoss(migration: Migration, talosctl: Talosctl, { replacement }: WayBack): Promise<Loss> {
+  const rows = broughtToNewDisk(migration.journal).map((claim): Loss['rows'][number] => [
+    'written by workloads',
+    `local volume of ${claim}: it was brought to the new disk`,
+  ])
+  if (rebuiltCluster(migration) !== undefined) {
+    return {
+      rows,
+      unknown: 'The new machine runs a new cluster, rebuilt from Git. What was written to it since goes with it.',
+    }
+  }
+  const { address, identity } = replacement as NonNullable<WayBack['replacement']>
+  const seen = await migration.wait(newMachineAnswers(talosctl, address))
+  if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
+    const why = seen?.saw ?? 'it does not answer'
+    return { rows, unknown: `The new machine cannot be asked (${why}): what it was given since goes with it.` }
+  }
+  return { rows: [...rows, ...(await comparedWithFinal(migration, talosctl, address))] }
+}
+
+/** Ends with whatever it is, too: a machine that is off for good is not waited for. */
+function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<MachineSeen> {
+  let looks = 0
+  return {
+    name: `the new machine at ${address} answers, or has been silent for ${patientLooks} looks`,
+    timeoutSeconds: 120,
+    everyMs: 1000,
+    probe: async () => {
+      const seen = await lookAtMachine(talosctl, address)
+      looks += 1
+      return seen.state === 'running' || looks >= patientLooks
+        ? { met: true, value: seen }
+        : { met: false, saw: seen.saw }
+    },
+  }
+}
+
+async function comparedWithFinal(migration: Migration, talosctl: Talosctl, address: Address): Promise<Loss['rows']> {
+  return withMemoryFolder(migration.settings, async (memory) => {
+    const taken = await takeSnapshot(talosctl, { address }, memory)
+    await checkSnapshotFile(taken.path)
+    const live = await liveMachineConfig(talosctl, { address })
+    const { encryption } = parseMachineConfig(live, `the config of ${address}`)
+    const stored = (path: string) => readStoredObjects(path, encryption, evacuationLabel)
+    const now = await stored(taken.path)
+    await keepLastSnapshot(migration, talosctl, address, taken, live)
+    const inSet = async (folder: string | undefined, name: string): Promise<StoredObjects> =>
+      folder === undefined
+        ? new Map()
+        : stored(await openedIn(join(memory, name), await readFinalSet(migration, folder)))
+    const before = await inSet(migration.recall('final-snapshot', finalSnapshot)?.folder, 'final')
+    const earlier = await inSet(backupFolder(migration), 'backup')
+    const { created, changed, deleted } = compareStoredObjects(before.size > 0 ? before : earlier, now, earlier)
+    const row =
+      (what: string) =>
+      (key: string): Loss['rows'][number] => [what, called(key)]
+    return [...created.map(row('created')), ...changed.map(row('changed')), ...deleted.map(row('deleted'))]
+  })
+}
+
+async function openedIn(folder: string, set: FinalSet): Promise<string> {
+  await mkdir(folder, { mode: 0o700 })
+  return set.openSnapshot(folder)
+}
+
+/** Whatever is decided, nothing that was written to it is gone for good. */
+async function keepLastSnapshot(
+  migration: Migration,
+  talosctl: Talosctl,
+  address: Address,
+  { path, hash }: { path: string; hash: string | null },
+  machineConfig: Buffer,
+): Promise<void> {
+  const { settings, clock } = migration
+  const { kubeSystemUid, revision } = await readSnapshot(path)
+  const versions = {
+    talos: await talosVersion(talosctl, { address }),
+    talosctl: talosctl.version,
+    kubernetes: settings.kubernetesVersion,
+  }
+  const kept = await migration.change(`Keep a last snapshot of the new machine, encrypted (revision ${revision})`, {
+    apply: async () =>
+      writeFinalSet(settings, await keysFor(migration, backupFolder(migration)), {
+        snapshotPath: path,
+        machineConfigs: { [settings.nodeName]: machineConfig },
+        info: {
+          identity: kubeSystemUid === null ? {} : { kubeSystemUid },
+          versions,
+          snapshot: { revision, ...(hash ? { hash } : {}) },
+          createdAt: clock.now(),
+        },
+      }),
+  })
+  if (kept) migration.console.info(`Kept in ${kept.folder}.`)
+}
+
+/** `deployments/media/plex` → `deployments media/plex`. */
+function called(key: string): string {
+  const parts = key.split('/')
+  const heads = parts[0]?.includes('.') || parts[0] === 'services' ? 2 : 1
+  return `${parts.slice(0, heads).join('/')} ${parts.slice(heads).join('/')}`
+}
