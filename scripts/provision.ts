@@ -27,7 +27,7 @@ export default await phase('provision', async (migration) => {
 
   const config = await prepareConfig(migration, talosctl, await oldConfig(migration))
   await recovery.check(config)
-  if (!migration.dryRun) await refuseNewAddressStill(migration, talosctl, config)
+  await refuseNewAddressStill(migration, talosctl, config)
 
   await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))

@@ -44,6 +44,8 @@ export interface Rehearsal {
   downtime: Downtime
   before: Truth
   recovery: RehearsalOptions['recovery']
+  /** What else was not compared, in words. */
+  excused: string[]
   /** Folders of local-path volumes that stayed behind on the old machine's disk. */
   leftBehind: string[]
 }
@@ -101,7 +103,8 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       provenOff: provenOffAt(journalOf(cluster)),
     })
     const { recovery } = options
-    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, leftBehind }
+    const excused = moving ? [moving.excused] : []
+    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, excused, leftBehind }
   } finally {
     availability.stop()
     await adversaries.stop()
@@ -233,13 +236,13 @@ export function runFailed(
 
 /** Shows what the rehearsal came to: phases, proofs, what was left out of them, downtime. */
 export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
-  const { phases, proofs, downtime, before, recovery, leftBehind } = rehearsal
+  const { phases, proofs, downtime, before, recovery, excused, leftBehind } = rehearsal
   const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
   console.table('Phases', ['phase', 'duration', 'result'], rows)
   showProofs(proofs, console)
   console.info('')
   console.info('What may differ between the two clusters:')
-  for (const line of excusedLines(before, recovery)) console.info(`  ${line}`)
+  for (const line of [...excusedLines(before, recovery), ...excused]) console.info(`  ${line}`)
   const accepted = canCopy() ? 'as accepted' : 'for there is no rsync here to copy it (apt-get install rsync)'
   console.warn(`Left on the old machine's disk, ${accepted}: the data of ${leftBehind.join(', ') || 'no volume'}.`)
   showDowntime(downtime, console)

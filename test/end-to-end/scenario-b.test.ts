@@ -16,7 +16,8 @@ test('scenario B: refused at a bad address, killed and with a worker away, it en
   if (!first || !second) return t.fail('there are two workers')
   leaveOut(practice)
   const memory = memoryFolder(t)
-  const run = ['migrate:run', 'SCENARIO=B', `NEW_TALOS_NODE=${cluster.newAddress}`, `MEMORY_DIR=${memory}`]
+  const moving = ['SCENARIO=B', `NEW_TALOS_NODE=${cluster.newAddress}`, `MEMORY_DIR=${memory}`]
+  const run = ['migrate:run', ...moving, '--', '--yes']
 
   await refusesBadAddresses(t, practice, first.hardware.address)
 

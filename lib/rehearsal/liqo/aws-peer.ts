@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -92,15 +92,28 @@ async function virtualNodeIsReady(api: KubernetesApi): Promise<void> {
 
 type Cluster = Parameters<typeof playLiqo>[0]
 
-/** Plays the kubelet of the virtual node, and so what is offloaded to it. @returns what ends it */
+/**
+ * Plays the kubelet of the virtual node, and so what is offloaded to it, until it is ended. kwok gives up when it finds no API server.
+ * @returns what ends it
+ */
 function playVirtualNode(cluster: PracticeCluster, address: string): () => void {
   const node = ['--manage-single-node', peerId, '--node-ip', address, '--node-lease-duration-seconds', '40']
-  const kwok = spawn(cluster.binaries.kwok, ['--kubeconfig', cluster.homelab.kubeconfig, ...node], {
-    stdio: 'ignore',
-    // It would otherwise read settings of whoever rehearses.
-    env: { HOME: cluster.folder, KWOK_WORKDIR: cluster.folder },
-  })
-  const end = () => void kwok.kill('SIGKILL')
+  const ended = new AbortController()
+  let kwok: ChildProcess | undefined
+  const start = () => {
+    if (ended.signal.aborted) return
+    kwok = spawn(cluster.binaries.kwok, ['--kubeconfig', cluster.homelab.kubeconfig, ...node], {
+      stdio: 'ignore',
+      // It would otherwise read settings of whoever rehearses.
+      env: { HOME: cluster.folder, KWOK_WORKDIR: cluster.folder },
+    })
+    kwok.once('exit', () => void systemClock.sleep(1000, ended.signal).then(start))
+  }
+  const end = () => {
+    ended.abort()
+    kwok?.kill('SIGKILL')
+  }
+  start()
   process.once('exit', end)
   return () => {
     process.off('exit', end)
