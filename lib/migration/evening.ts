@@ -1,7 +1,7 @@
 import type { Settings } from '../settings.ts'
 import { OperatorError } from './errors.ts'
 import type { Journal } from './journal.ts'
-import { type Phase, phases, type Scenario } from './phases.ts'
+import { type Phase, phases, rolledBack, type Scenario } from './phases.ts'
 
 /** The phases of one scenario, in their order. */
 export function evening(scenario: Scenario): Phase[] {
@@ -94,6 +94,15 @@ export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scena
       exitCode: 2,
     },
   )
+}
+
+/**
+ * The old machine is lost in the middle of a rollback: what was undone stays so, and the cluster goes to new hardware from a snapshot that the operator
+ * names. The rollback is over with that.
+ */
+export function giveRollbackUp({ name }: Phase, { snapshotFile }: Settings, journal: Journal): void {
+  if (!journal.rollbackUnderWay || name !== 'provision' || snapshotFile === undefined) return
+  journal.append({ type: 'rollback', state: 'done', phases: [...rolledBack] })
 }
 
 /** @throws OperatorError for whatever goes forward while a rollback has begun to undo and is not at its end */

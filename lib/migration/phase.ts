@@ -1,14 +1,14 @@
-import { openSync, writeSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
-import { createPlainConsole } from './console/plain.ts'
+import { logConsole } from './console/log.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import {
   comesAfter,
   evening,
+  giveRollbackUp,
   isBegun,
   isOver,
   isTakenBack,
@@ -161,6 +161,7 @@ class PhaseRun {
     if (this.#standsAlone(journal)) return
     if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
     verifyBelongs(this.#phase, scenario)
+    giveRollbackUp(this.#phase, this.#settings, journal)
     if (!this.#dryRun) verifyNotHalfWayBack(this.#phase, journal)
     const after = comesAfter(this.#phase, scenario)
     if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
@@ -291,18 +292,4 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
   const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
-}
-
-// Written synchronously: the last lines before a process ends are the ones that matter.
-function logConsole(run: RunFolder): Console {
-  const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const write = (text: string) => {
-    try {
-      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
-    } catch {
-      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
-    }
-  }
-  const out = { write }
-  return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }
