@@ -54,10 +54,7 @@ export default await phase('provision', async (migration) => {
     await migration.wait(controlPlaneReady(api, nodeName, apiTimeout))
     await migration.wait(nodeReady(api, nodeName, await bootId(talosctl, { address }), apiTimeout))
   })
-  const silent =
-    settings.scenario === 'B'
-      ? await migration.step('Tell the other nodes', () => bringOtherNodes(migration, api, talosctl))
-      : []
+  const silent = await bringOtherNodes(migration, api, talosctl)
   await recovery.complete(api)
   refuseSilent(silent, 'provision')
   api.close()

@@ -1,6 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { peerId, startAwsPeer } from './liqo/aws-peer.ts'
+import { mentionsProof } from './mentions-proof.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
 import { practiceNames } from './practice-homelab.ts'
 import type { Proof } from './proofs.ts'
@@ -22,15 +23,29 @@ export interface Moving {
 /** Prepares a practice cluster for scenario B: a second control plane that it is peered with, and what the settings say of it. */
 export async function prepareMove(cluster: PracticeCluster): Promise<Moving> {
   const peer = await startAwsPeer(cluster)
+  await noteByHand(cluster)
   const lines = Object.entries(peer.settings).map(([name, value]) => `${name}=${value}\n`)
   appendFileSync(join(cluster.homelab.envDir, `${practiceNames.environment}.env`), lines.join(''))
   return {
     settings: [`NEW_TALOS_NODE=${cluster.newAddress}`],
     address: cluster.newAddress,
     owed: (truth) => new Map([...truth].filter(([, one]) => !isOfPeering(one))),
-    proofs: async () => [...(await movedProofs(cluster)), await peeringProof(cluster, peer.api)],
+    proofs: async () => [
+      ...(await movedProofs(cluster)),
+      await peeringProof(cluster, peer.api),
+      await mentionsProof(cluster),
+    ],
     stop: () => peer.stop(),
   }
+}
+
+/** Something that a person made in the cluster: nobody but a person can change it. */
+async function noteByHand(cluster: PracticeCluster): Promise<void> {
+  const api = await cluster.api()
+  const metadata = { name: 'dashboard-links', namespace: 'default' }
+  const data = { api: `https://${cluster.address}:6443` }
+  await api.create('/api/v1/namespaces/default/configmaps', { metadata, data })
+  api.close()
 }
 
 /** The peering is torn down and made again, with all that Liqo keeps for it. */

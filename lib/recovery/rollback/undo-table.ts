@@ -10,7 +10,6 @@ import { cordonUndoKind, undoCordon } from '../../kubernetes/nodes.ts'
 import { operatorUndoKind, undoOperatorPause } from '../../kubernetes/operators.ts'
 import { scaleUndoKind, undoScale } from '../../kubernetes/scale.ts'
 import type { JournaledChange, Migration, UndoData, Undone } from '../../migration/migration.ts'
-import { takeBackAws } from '../../network/aws/change.ts'
 import type { Mesh } from '../../network/liqo/arguments.ts'
 import { offloadingUndoKind, undoOffloading } from '../../network/liqo/offloading.ts'
 import { orphanUndoKind, undoOrphan } from '../../network/liqo/orphans.ts'
@@ -24,14 +23,12 @@ import { hostsUndoKind, systemSudo, undoHosts } from '../../network/rewrite-host
 import { rewriteKind, undoRewrite } from '../../rewrite/apply.ts'
 import { inClusterUndoKind, undoInCluster } from '../../rewrite/cluster/change.ts'
 import { resetKind } from '../../talos/join/candidate.ts'
-import { endpointsUndoKind, undoEndpoints } from '../../talos/join/endpoints.ts'
-import { joinUndoKind } from '../../talos/join/leave.ts'
 import { undoReset } from '../../talos/join/worker.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
 import { endpointUndoKind } from '../../talos/other-nodes.ts'
 import { talosconfigUndoKind, undoTalosconfig } from '../../talos/talosconfig-address.ts'
 import { Talosctl } from '../../talos/talosctl.ts'
-import { leaveAgain, untellIfThere } from './other-nodes.ts'
+import { untellIfThere } from './other-nodes.ts'
 
 /** What an undo may need of the world. */
 export interface Effects {
@@ -76,7 +73,6 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   kubeconfig: inFiles(({ migration, open, takeBack }, { undo }) => undoKubeconfig(migration, undo, open, takeBack)),
   [kubeconfigServerUndoKind]: inFiles((_, change) => undoKubeconfigServer(change)),
   [rewriteKind]: inFiles((_, change) => undoRewrite(change)),
-  [endpointsUndoKind]: inFiles((_, { undo }) => undoEndpoints(undo)),
   [talosconfigUndoKind]: inFiles(async ({ migration: { settings } }, change) => {
     const talosctl = await Talosctl.open({ ...settings, talosconfig: String(change.undo?.path) })
     return undoTalosconfig(talosctl, settings, change)
@@ -87,7 +83,6 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   }),
 
   [endpointUndoKind]: onNodes(untellIfThere),
-  [joinUndoKind]: onNodes(leaveAgain),
   [resetKind]: onNodes(({ talosctl, open }, { undo }) => undoReset(talosctl, undo, open)),
 
   [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
@@ -113,14 +108,23 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   [unpeerUndoKind]: inPeering(({ migration, mesh }, change) => undoUnpeer(migration, mesh, change)),
   [orphanUndoKind]: inPeering(({ mesh }, change) => undoOrphan({ here: mesh.here.api, there: mesh.there.api }, change)),
 
-  'aws-rule-added': inCloud(inAws),
-  'aws-rule-removed': inCloud(inAws),
-  'aws-elastic-ip': inCloud(inAws),
+  'aws-rule-added': inCloud(undoInAws),
+  'aws-rule-removed': inCloud(undoInAws),
+  'aws-elastic-ip': inCloud(undoInAws),
 }
 
-async function inAws({ migration }: Effects, change: JournaledChange): Promise<Undone> {
-  const { connectEc2 } = await import('../../network/aws/ec2.ts')
-  return takeBackAws(await connectEc2(migration.settings), change)
+/** AWS is outside of both machines, as the operator's files are; its client is large, and connected to only for this. */
+async function undoInAws({ migration }: Effects, change: JournaledChange): Promise<Undone> {
+  const [{ connectEc2 }, { takeBackAws }] = await Promise.all([
+    import('../../network/aws/ec2.ts'),
+    import('../../network/aws/change.ts'),
+  ])
+  const ec2 = await connectEc2(migration.settings)
+  try {
+    return await takeBackAws(ec2, change)
+  } finally {
+    ec2.close()
+  }
 }
 
 /** @throws Error for a kind that has no entry: then undo data was written that nobody can read */

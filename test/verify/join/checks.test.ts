@@ -16,11 +16,11 @@ import { foreignBundle, foreignConfig } from '../../talos/join/foreign.ts'
 
 const target = await openRunning()
 const { cluster } = target
+await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const [fresh, worker] = await Promise.all([
   addWaiting(cluster, 'second', 55),
   addWorker(cluster, { name: 'third', host: 56, hostname: 'talos02' }),
 ]).catch((error: unknown) => target.close().then(() => Promise.reject(error)))
-await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const settings = loadSettings(cluster.environment)
 const talosctl = await Talosctl.open(settings)
 const api = await KubernetesApi.fromFile(settings.kubeconfig)
@@ -35,7 +35,7 @@ test.after.always(() => {
 
 /** What is known of the two, with a backup of this minute: nothing speaks against either. */
 async function contextOf(node: typeof newcomer, more: Partial<JoinContext> = {}): Promise<JoinContext> {
-  const context = await joinContext({ settings, clock: systemClock }, talosctl, api, node)
+  const context = await joinContext({ settings, now: new Date() }, talosctl, api, node)
   return { ...context, backups: [backupOf(context.now)], ...more }
 }
 
@@ -123,7 +123,7 @@ test.serial('a worker under another name, and the address of another Node, are r
 
 test.serial('a disk that the machine does not have is refused', async (t) => {
   const own = { ...settings, installDisk: '/dev/nvme9n1' }
-  const context = await joinContext({ settings: own, clock: systemClock }, talosctl, api, newcomer)
+  const context = await joinContext({ settings: own, now: new Date() }, talosctl, api, newcomer)
   await refuses(t, { ...context, backups: [backupOf(context.now)] }, /nvme9n1 does not exist on the new machine/)
 })
 
@@ -143,6 +143,14 @@ test.serial(
     )
   },
 )
+
+test.serial('a pod on a worker that nothing would bring back is refused', async (t) => {
+  const pod = { metadata: { name: 'by-hand' }, spec: { nodeName: 'talos02', containers: [{ name: 'a', image: 'a' }] } }
+  await api.create('/api/v1/namespaces/default/pods', pod)
+  const context = await contextOf(promoted)
+  const accepted = { ...context, settings: { ...settings, acceptDataLoss: ['workshop/*'] } }
+  await refuses(t, accepted, /./, /^Pod default\/by-hand$/)
+})
 
 /** A Deployment whose only pod is on that node. */
 async function runOnce(node: string): Promise<void> {
