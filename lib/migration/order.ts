@@ -3,7 +3,7 @@ import { OperatorError } from './errors.ts'
 import { comesAfter, isBegun } from './evening.ts'
 import type { Journal } from './journal.ts'
 import type { Flags } from './migration.ts'
-import type { Phase, Scenario } from './phases.ts'
+import { type Phase, rolledBack, type Scenario } from './phases.ts'
 
 /** Where a phase is about to be run: the run so far, and how it was called. */
 export interface Place {
@@ -20,10 +20,11 @@ export interface Place {
 export function verifyOrder(phase: Phase, { journal, settings, flags, dryRun }: Place): void {
   const { name, changes, standsIn, undoes } = phase
   const { scenario, snapshotFile } = settings
+  giveRollbackUp(phase, settings, journal)
+  if (!dryRun) verifyNotHalfWayBack(phase, journal)
   if (standsAlone(phase, scenario, journal)) return
   if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(settings)
   verifyBelongs(phase, scenario)
-  if (!dryRun) verifyNotHalfWayBack(phase, journal)
   const after = comesAfter(phase, scenario)
   if (after === undefined || journal.phaseState(after) === 'done' || dryRun) return
   if (standsIn !== undefined && flags[standsIn] !== undefined) return
@@ -64,6 +65,15 @@ function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scenario): v
       exitCode: 2,
     },
   )
+}
+
+/**
+ * The old machine is lost in the middle of a rollback: what was undone stays so, and the cluster goes to new hardware from a snapshot that the operator
+ * names. The rollback is over with that.
+ */
+function giveRollbackUp({ name }: Phase, { snapshotFile }: Settings, journal: Journal): void {
+  if (!journal.rollbackUnderWay || name !== 'provision' || snapshotFile === undefined) return
+  journal.append({ type: 'rollback', state: 'done', phases: [...rolledBack] })
 }
 
 function verifyNotHalfWayBack({ name, changes }: Phase, journal: Journal): void {

@@ -31,7 +31,7 @@ interface Loss {
 
 /**
  * Refuses to go back while that loses what the new machine's cluster was given since the final snapshot, unless that is accepted (--accept-loss). A
- * last snapshot of it is kept in any case, when it can be had.
+ * last snapshot of it is kept before, when it can be had.
  * @throws OperatorError with every object by kind and name in the table above it
  */
 export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: WayBack): Promise<void> {
@@ -42,7 +42,7 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
     return migration.console.info('The new machine has taken no writes that the old one does not have.')
   }
   if (unknown !== undefined) migration.console.warn(unknown)
-  if (migration.flags['accept-loss'] === true || migration.dryRun) return
+  if (isAccepted(migration) || migration.dryRun) return
   throw new OperatorError(
     unknown === undefined
       ? `Going back would lose ${rows.length} things (above).`
@@ -53,6 +53,8 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
     },
   )
 }
+
+const isAccepted = ({ flags }: Migration) => flags['accept-loss'] === true
 
 async function lookForLoss(migration: Migration, talosctl: Talosctl, { replacement }: WayBack): Promise<Loss> {
   const rows = broughtToNewDisk(migration.journal).map((claim): Loss['rows'][number] => [
@@ -99,7 +101,6 @@ async function comparedWithFinal(migration: Migration, talosctl: Talosctl, addre
     const { encryption } = parseMachineConfig(live, `the config of ${address}`)
     const stored = (path: string) => readStoredObjects(path, encryption, evacuationLabel)
     const now = await stored(taken.path)
-    await keepLastSnapshot(migration, talosctl, address, taken, live)
     const inSet = async (folder: string | undefined, name: string): Promise<StoredObjects> =>
       folder === undefined
         ? new Map()
@@ -107,11 +108,15 @@ async function comparedWithFinal(migration: Migration, talosctl: Talosctl, addre
     const before = await inSet(migration.recall('final-snapshot', finalSnapshot)?.folder, 'final')
     const earlier = await inSet(backupFolder(migration), 'backup')
     const { created, changed, deleted } = compareStoredObjects(before.size > 0 ? before : earlier, now, earlier)
-    const row =
-      (what: string) =>
-      (key: string): Loss['rows'][number] => [what, called(key)]
-    return [...created.map(row('created')), ...changed.map(row('changed')), ...deleted.map(row('deleted'))]
+    const rows = [...named('created', created), ...named('changed', changed), ...named('deleted', deleted)]
+    // Whatever is accepted, nothing that was written to it is gone for good.
+    if (rows.length === 0 || isAccepted(migration)) await keepLastSnapshot(migration, talosctl, address, taken, live)
+    return rows
   })
+}
+
+function named(what: string, keys: readonly string[]): Loss['rows'] {
+  return keys.map((key) => [what, called(key)])
 }
 
 async function openedIn(folder: string, set: FinalSet): Promise<string> {
@@ -119,7 +124,6 @@ async function openedIn(folder: string, set: FinalSet): Promise<string> {
   return set.openSnapshot(folder)
 }
 
-/** Whatever is decided, nothing that was written to it is gone for good. */
 async function keepLastSnapshot(
   migration: Migration,
   talosctl: Talosctl,
