@@ -42,7 +42,7 @@ const isNoOtherNodes: Check = ({ old, next, nodes }) => {
 }
 
 const isInNoPool: Check = ({ next, pools }) => {
-  const pool = pools.find(({ range }) => includes(range, next))
+  const [pool] = poolsWith(pools, next)
   if (pool === undefined) return undefined
   const wayOut = `A load balancer could give it to a Service. ${chooseAnother} Or take it out of the pool, in Git as well.`
   return { evidence: `it lies in ${pool.range} of ${pool.by}`, wayOut }
@@ -80,6 +80,11 @@ export function refuseAddress(next: Address, found: readonly Refusal[]): void {
     means: `${found.map(({ evidence }) => evidence).join('; ')}. Nothing was changed by this.`,
     next: [...new Set(found.map(({ wayOut }) => wayOut))].join(' '),
   })
+}
+
+/** The pools that would give the address away. */
+export function poolsWith(pools: readonly Claim[], address: Address): Claim[] {
+  return pools.filter(({ range }) => includes(range, address))
 }
 
 /** Whether an address lies in a range as Cilium, MetalLB and kube-vip write them. */

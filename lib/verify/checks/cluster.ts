@@ -30,6 +30,7 @@ const nodesAreSchedulable: StateCheck = {
 
 const nothingVanished: StateCheck = {
   name: 'Nothing is missing',
+  compares: true,
   run: ({ now, before }) =>
     (
       ['nodes', 'workloads', 'cronJobs', 'volumes', 'claims', 'flux', 'applications', 'externalSecrets'] as const
@@ -50,6 +51,7 @@ const nothingVanished: StateCheck = {
 
 const replicasAreAsBefore: StateCheck = {
   name: 'Replica counts are as before',
+  compares: true,
   run: ({ now, before }) => {
     const wanted = new Map(before.workloads.map((each) => [each.key, each.wanted]))
     return now.workloads.flatMap((each) => {
@@ -103,6 +105,7 @@ const podsAreReady: StateCheck = {
 
 const cronJobsAreAsBefore: StateCheck = {
   name: 'CronJobs are suspended only where they were',
+  compares: true,
   run: ({ now, before }) => {
     const suspended = new Map(before.cronJobs.map((each) => [each.key, each.suspended]))
     return now.cronJobs

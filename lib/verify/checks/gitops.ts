@@ -16,6 +16,7 @@ const fluxIsReady: StateCheck = {
 
 const fluxIsSuspendedAsBefore: StateCheck = {
   name: 'Flux is suspended only where it was',
+  compares: true,
   run: ({ now, before }) => {
     const suspended = new Map(before.flux.map((object) => [object.key, object.suspended]))
     return now.flux
@@ -45,6 +46,7 @@ const applicationsAreSynced: StateCheck = {
 
 const syncPolicyIsAsBefore: StateCheck = {
   name: 'Argo CD syncs by itself where it did',
+  compares: true,
   run: ({ now, before }) => {
     const automated = new Map(before.applications.map((each) => [each.key, each.automated]))
     return now.applications

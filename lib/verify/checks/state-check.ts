@@ -10,5 +10,7 @@ export interface Comparable {
 /** A check that reads nothing itself, so that the same one tells what was broken before and what is broken now. */
 export interface StateCheck {
   readonly name: string
+  /** it finds what is otherwise than before, and so nothing in one state alone */
+  readonly compares?: true
   run(context: Comparable): readonly Finding[]
 }

@@ -31,6 +31,7 @@ const volumesAreBound: StateCheck = {
 
 const bindingsAreAsBefore: StateCheck = {
   name: 'Claims have the volumes that they had',
+  compares: true,
   run: ({ now, before }) => {
     const volumeOf = new Map(before.volumes.map((volume) => [volume.claim, volume.key]))
     return now.volumes

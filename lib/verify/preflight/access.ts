@@ -2,12 +2,10 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import pMap from 'p-map'
 import { parse } from 'yaml'
-import { z } from 'zod'
 import { verifyTalosconfig } from '../../talos/talosconfig.ts'
-import type { Finding, Severity } from '../check.ts'
+import { NotChecked } from '../check.ts'
 import type { PreflightCheck } from './context.ts'
-
-const dayMs = 86_400_000
+import { kubeconfigFile, talosconfigFile } from './credentials.ts'
 
 const talosctlIsThere: PreflightCheck = {
   name: 'talosctl is of the minor version of the machines',
@@ -54,16 +52,28 @@ const apiAnswers: PreflightCheck = {
 
 /** What the evening does with the API, beyond reading: verb, resource (with subresource), group. */
 const deeds: readonly [verb: string, resource: string, group: string][] = [
+  // The backup holds every object there is.
+  ['list', '*', '*'],
   ['list', 'secrets', ''],
   ['patch', 'nodes', ''],
   ['create', 'pods/eviction', ''],
+  ['delete', 'pods', ''],
   ['patch', 'deployments', 'apps'],
   ['patch', 'statefulsets', 'apps'],
+  ['patch', 'daemonsets', 'apps'],
   ['patch', 'cronjobs', 'batch'],
   ['patch', 'kustomizations', 'kustomize.toolkit.fluxcd.io'],
   ['patch', 'helmreleases', 'helm.toolkit.fluxcd.io'],
   ['patch', 'gitrepositories', 'source.toolkit.fluxcd.io'],
   ['patch', 'applications', 'argoproj.io'],
+  ['patch', 'applicationsets', 'argoproj.io'],
+]
+
+/** In scenario B besides: what holds the old address is rewritten. */
+const deedsOfRewrite: typeof deeds = [
+  ['patch', 'configmaps', ''],
+  ['patch', 'secrets', ''],
+  ['patch', 'services', ''],
 ]
 
 /** And where local volumes are copied. */
@@ -79,8 +89,9 @@ const weMayDoIt: PreflightCheck = {
   name: 'We may do what the evening needs',
   run: async (context) => {
     const api = await context.api()
+    const { evacuateTo, scenario } = context.settings
     const answers = await pMap(
-      [...deeds, ...(context.settings.evacuateTo === undefined ? [] : deedsOfEvacuation)],
+      [...deeds, ...(scenario === 'B' ? deedsOfRewrite : []), ...(evacuateTo === undefined ? [] : deedsOfEvacuation)],
       async ([verb, resource, group]) => {
         const [name, subresource] = resource.split('/')
         const resourceAttributes = { verb, group, resource: name, ...(subresource ? { subresource } : {}) }
@@ -112,31 +123,24 @@ const talosconfigFits: PreflightCheck = {
   },
 }
 
-const talosconfigFile = z.looseObject({
-  context: z.string(),
-  contexts: z.record(z.string(), z.looseObject({ crt: z.string() })),
-})
-const kubeconfigFile = z.looseObject({
-  clusters: z.array(z.looseObject({ cluster: z.looseObject({ 'certificate-authority-data': z.string().optional() }) })),
-  users: z.array(
-    z.looseObject({ name: z.string(), user: z.looseObject({ 'client-certificate-data': z.string().optional() }) }),
-  ),
-})
-
-const credentialsOutliveTheEvening: PreflightCheck = {
-  name: 'Credentials do not expire tonight',
-  run: async ({ settings, now }) => {
-    const [talos, kube] = await Promise.all([
-      readFile(settings.talosconfig, 'utf8').catch(() => ''),
-      readFile(settings.kubeconfig, 'utf8').catch(() => ''),
-    ])
-    const talosFile = talosconfigFile.safeParse(parse(talos, { prettyErrors: false }))
-    const kubeFile = kubeconfigFile.safeParse(parse(kube, { prettyErrors: false }))
-    const fromTalos = talosFile.success ? [talosFile.data.contexts[talosFile.data.context]?.crt] : []
-    const fromKube = kubeFile.success ? kubeFile.data.users.map(({ user }) => user['client-certificate-data']) : []
+/** Source: https://www.talos.dev/v1.11/talos-guides/configuration/rbac/ : roles are the organisations of the client certificate. */
+const talosconfigIsTheAdmins: PreflightCheck = {
+  name: 'The talosconfig has the role os:admin',
+  run: async ({ settings }) => {
+    const text = await readFile(settings.talosconfig, 'utf8').catch(() => '')
+    const file = talosconfigFile.safeParse(parse(text, { prettyErrors: false }))
+    const crt = file.success ? file.data.contexts[file.data.context]?.crt : undefined
+    if (crt === undefined) throw new NotChecked('it needs a talosconfig with a client certificate')
+    const { subject } = new X509Certificate(Buffer.from(crt, 'base64'))
+    const roles = [...subject.matchAll(/^O=(.*)$/gm)].map((line) => line[1])
+    if (roles.includes('os:admin')) return []
     return [
-      ...fromTalos.flatMap((crt) => expiring(settings.talosconfig, crt, now)),
-      ...fromKube.flatMap((crt) => expiring(settings.kubeconfig, crt, now)),
+      {
+        subject: settings.talosconfig,
+        evidence: `its role is ${roles.join(', ') || 'none'}: it may read little, and change nothing`,
+        severity: 'error',
+        wayOut: 'With a talosconfig of an administrator: talosctl config new --roles os:admin FILE',
+      },
     ]
   },
 }
@@ -166,22 +170,6 @@ function fingerprintOf(base64: string): string {
   return new X509Certificate(Buffer.from(base64, 'base64')).fingerprint256
 }
 
-function expiring(file: string, base64: string | undefined, now: Date): Finding[] {
-  if (base64 === undefined) return []
-  const { validTo } = new X509Certificate(Buffer.from(base64, 'base64'))
-  const days = (new Date(validTo).getTime() - now.getTime()) / dayMs
-  if (days > 14) return []
-  const severity: Severity = days > 1 ? 'warning' : 'error'
-  return [
-    {
-      subject: file,
-      evidence: days < 0 ? `its client certificate expired on ${validTo}` : `its client certificate ends on ${validTo}`,
-      severity,
-      wayOut: 'talosctl config new (talosconfig), task talos:kubeconfig (kubeconfig)',
-    },
-  ]
-}
-
 /** Tools, and the rights that our credentials carry. */
 export const accessChecks: readonly PreflightCheck[] = [
   talosctlIsThere,
@@ -189,6 +177,6 @@ export const accessChecks: readonly PreflightCheck[] = [
   apiAnswers,
   weMayDoIt,
   talosconfigFits,
+  talosconfigIsTheAdmins,
   kubeconfigIsTheMachines,
-  credentialsOutliveTheEvening,
 ]

@@ -9,6 +9,7 @@ import { describeDanger, findDangers } from '../../backup/endangered.ts'
 import { formatBytes } from '../../migration/console/bytes.ts'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
 import { assertInMemory } from '../../migration/memory-folder.ts'
+import { databaseBytes } from '../../talos/etcd.ts'
 import type { Finding } from '../check.ts'
 import type { PreflightCheck } from './context.ts'
 
@@ -123,6 +124,26 @@ const memoryIsMemory: PreflightCheck = {
   },
 }
 
+const snapshotHasRoom: PreflightCheck = {
+  name: 'MEMORY_DIR has room for the etcd snapshot',
+  run: async (context) => {
+    const { memoryDir } = context.settings
+    const [needed, free] = await Promise.all([
+      databaseBytes(await context.machine(), context.target),
+      freeBytes(memoryDir),
+    ])
+    if (needed === undefined || free === undefined || free >= needed) return []
+    return [
+      {
+        subject: memoryDir,
+        evidence: `${formatBytes(free)} are free, and etcd's database has ${formatBytes(needed)}`,
+        severity: 'error',
+        wayOut: `Set MEMORY_DIR to a larger tmpfs, or enlarge it: mount -o remount,size=${Math.ceil((needed * 1.5) / 1e6)}M ${memoryDir}`,
+      },
+    ]
+  },
+}
+
 /** Encrypts a random text and opens it again, in memory. */
 async function opens(recipients: readonly string[], identities: readonly string[]): Promise<boolean> {
   const encrypter = new Encrypter()
@@ -166,4 +187,5 @@ export const backupChecks: readonly PreflightCheck[] = [
   backupLeavesTheMachine,
   copyHasAPlace,
   memoryIsMemory,
+  snapshotHasRoom,
 ]

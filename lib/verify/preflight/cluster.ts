@@ -1,13 +1,9 @@
-import { drainOptions } from '../../kubernetes/drain-options.ts'
-import { lookAhead } from '../../kubernetes/drain-outlook.ts'
 import { acceptance, withoutWayOut } from '../../kubernetes/evacuation/loss.ts'
 import { evacuationTarget } from '../../kubernetes/evacuation/target.ts'
 import { fullName, type Node } from '../../kubernetes/kinds.ts'
 import { readVolumes } from '../../kubernetes/volumes.ts'
-import { findStateful } from '../../kubernetes/workloads.ts'
 import { sameAddress } from '../../network/addresses.ts'
 import type { Finding } from '../check.ts'
-import { findingsOf } from '../comparison.ts'
 import type { PreflightCheck } from './context.ts'
 
 const nodeIsReady: PreflightCheck = {
@@ -53,26 +49,11 @@ const addressIsTheNodes: PreflightCheck = {
   },
 }
 
-/** Old troubles do not stop the evening, but they are better known before than taken for its work after. */
-const clusterIsHealthy: PreflightCheck = {
-  name: 'Workloads, volumes and GitOps are healthy',
-  run: async (context) => {
-    const state = await context.state()
-    const node = `Node ${context.settings.nodeName}`
-    return findingsOf({ now: state, before: state })
-      .filter((finding) => finding.subject !== node)
-      .map(({ check: _check, ...finding }) => ({ ...finding, severity: 'warning' }))
-  },
-}
-
 const nothingBlocksTheDrain: PreflightCheck = {
   name: 'Nothing blocks the drain',
   run: async (context) => {
-    const { settings, now } = context
-    if (settings.scenario === 'C') return []
-    const api = await context.api()
-    const scaledDown = await findStateful(api, settings)
-    const outlook = await lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown, now })
+    if (context.settings.scenario === 'C') return []
+    const outlook = await context.outlook()
     const refused = outlook.refused.map(({ pod, notes, unless }) => ({
       subject: `Pod ${fullName(pod)}`,
       evidence: notes.join('; '),
@@ -99,6 +80,23 @@ const nothingBlocksTheDrain: PreflightCheck = {
       }
     })
     return [...refused, ...stuck, ...blocked]
+  },
+}
+
+/** Where the node is the only home, all of them are down while it is away: no news. */
+const nothingIsPinned: PreflightCheck = {
+  name: 'What runs on the Node can run elsewhere',
+  run: async (context) => {
+    const { onlyHome, stranded } = await context.outlook()
+    if (onlyHome) return []
+    const byWorkload = new Map(stranded.map(({ workload, why }) => [workload, why]))
+    return [...byWorkload].map(([workload, why]) => ({
+      subject: workload,
+      evidence: `no other node takes it: ${why}`,
+      severity: 'warning',
+      wayOut:
+        'Nothing, if it may be down from drain to resume; else loosen what pins it (nodeSelector, affinity, volume).',
+    }))
   },
 }
 
@@ -131,8 +129,8 @@ const copiesHaveAPlace: PreflightCheck = {
 export const clusterStateChecks: readonly PreflightCheck[] = [
   nodeIsReady,
   addressIsTheNodes,
-  clusterIsHealthy,
   nothingBlocksTheDrain,
+  nothingIsPinned,
   noDataIsLostUnasked,
   copiesHaveAPlace,
 ]

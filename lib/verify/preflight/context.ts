@@ -1,5 +1,16 @@
+import { type Dependencies, findDependencies } from '../../backup/dependencies.ts'
+import { type GitopsState, readGitopsState } from '../../gitops/state.ts'
+import { readWorkTree, type WorkTree } from '../../gitops/work-tree.ts'
 import { KubernetesApi } from '../../kubernetes/api.ts'
-import { parseAddress } from '../../network/addresses.ts'
+import { discover } from '../../kubernetes/discovery.ts'
+import { drainOptions } from '../../kubernetes/drain-options.ts'
+import { type DrainOutlook, lookAhead } from '../../kubernetes/drain-outlook.ts'
+import { type Greeting, greet } from '../../kubernetes/greeting.ts'
+import { findStateful } from '../../kubernetes/workloads.ts'
+import { systemClock } from '../../migration/clock.ts'
+import { type Address, parseAddress } from '../../network/addresses.ts'
+import { type Resolver, resolverWith } from '../../network/names.ts'
+import { knock, type PortAnswer } from '../../network/ports.ts'
 import type { Settings } from '../../settings.ts'
 import {
   liveMachineConfig,
@@ -36,17 +47,31 @@ export interface PreflightContext {
   liveConfig(): Promise<MachineConfig>
   /** How the cluster is at this moment. */
   state(): Promise<Baseline>
+  /** What a drain of NODE_NAME would meet, with the stateful workloads scaled down. */
+  outlook(): Promise<DrainOutlook>
+  /** What the cluster needs from outside. */
+  dependencies(): Promise<Dependencies>
+  gitops(): Promise<GitopsState>
+  /** Git's view of HOMELAB_DIR. */
+  openWorkTree(): Promise<WorkTree>
+  workTree(): Promise<WorkTree>
+  /** What the API server tells without being asked for anything. */
+  greeting(): Promise<Greeting>
+  knock(address: Address, port: number): Promise<PortAnswer>
+  readonly resolve: Resolver
 }
 
 /** The context of a real evening. Each thing is fetched once, when the first check asks for it. */
 export class LiveContext implements PreflightContext {
   readonly settings: Settings
   readonly now: Date
+  readonly resolve: Resolver
   readonly #fetched = new Map<string, Promise<unknown>>()
 
   constructor(settings: Settings, now: Date) {
     this.settings = settings
     this.now = now
+    this.resolve = resolverWith(settings.hostsFile)
   }
 
   get target(): Target {
@@ -103,6 +128,42 @@ export class LiveContext implements PreflightContext {
   async state(): Promise<Baseline> {
     const api = await this.api()
     return this.#once('state', () => takeBaseline(api, { now: this.now }))
+  }
+
+  outlook(): Promise<DrainOutlook> {
+    const { settings, now } = this
+    return this.#once('outlook', async () => {
+      const api = await this.api()
+      const scaledDown = await findStateful(api, settings)
+      return lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown, now })
+    })
+  }
+
+  dependencies(): Promise<Dependencies> {
+    return this.#once('dependencies', async () => {
+      const api = await this.api()
+      return findDependencies(api, await discover(api), systemClock)
+    })
+  }
+
+  gitops(): Promise<GitopsState> {
+    return this.#once('gitops', async () => readGitopsState(await this.api()))
+  }
+
+  openWorkTree(): Promise<WorkTree> {
+    return this.#once('work tree', () => readWorkTree(this.settings.homelabDir))
+  }
+
+  workTree(): Promise<WorkTree> {
+    return needed(this.openWorkTree(), 'it needs the Git repository of HOMELAB_DIR')
+  }
+
+  greeting(): Promise<Greeting> {
+    return this.#once('greeting', async () => greet((await this.api()).server))
+  }
+
+  knock(address: Address, port: number): Promise<PortAnswer> {
+    return knock(address, port)
   }
 
   async close(): Promise<void> {

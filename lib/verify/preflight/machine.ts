@@ -2,16 +2,83 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { formatBytes } from '../../migration/console/bytes.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { differences, mainDocument, pathText } from '../../talos/config-fields.ts'
-import { etcdMembers } from '../../talos/etcd.ts'
+import { databaseBytes, etcdMembers, etcdStatus } from '../../talos/etcd.ts'
+import { traitsOf } from '../../talos/join/config.ts'
 import { differingSecrets } from '../../talos/machine-config.ts'
+import { NotChecked, type Severity } from '../check.ts'
 import { etcdFindings } from '../machines.ts'
 import type { PreflightCheck } from './context.ts'
 
 const etcdIsHealthy: PreflightCheck = {
   name: 'etcd is healthy',
   run: async (context) => etcdFindings(await context.machine(), context.target),
+}
+
+/** etcd's own limit unless --quota-backend-bytes says otherwise, above which it takes no write (https://etcd.io/docs/v3.6/op-guide/maintenance/). */
+const quotaBytes = 2 * 1024 ** 3
+/** below it, what is free within the file is no matter */
+const largeBytes = 100e6
+
+const databaseIsInOrder: PreflightCheck = {
+  name: "etcd's database is far from its quota, and not fragmented",
+  run: async (context) => {
+    const { address } = context.target
+    const talosctl = await context.machine()
+    const [status, bytes = 0] = await Promise.all([
+      etcdStatus(talosctl, context.target),
+      databaseBytes(talosctl, context.target),
+    ])
+    const used = Number(/\(([\d.]+)%\)/.exec(status?.inUse ?? '')?.[1] ?? 100)
+    const finding = (evidence: string, severity: Severity) => [
+      { subject: `etcd on ${address}`, evidence, severity, wayOut: `talosctl --nodes ${address} etcd defrag` },
+    ]
+    return [
+      ...(status?.errors ? finding(`it reports: ${status.errors}`, 'error') : []),
+      ...(bytes > quotaBytes * 0.8
+        ? finding(`its database has ${status?.size} of ${formatBytes(quotaBytes)}`, 'error')
+        : []),
+      ...(bytes > largeBytes && used < 50 ? finding(`of its ${status?.size}, ${used} % are in use`, 'warning') : []),
+    ]
+  },
+}
+
+const kubePrismIsOn: PreflightCheck = {
+  name: 'KubePrism is on',
+  run: async (context) => {
+    if (traitsOf(await context.liveConfig()).kubePrism) return []
+    return [
+      {
+        subject: `the config of ${context.target.address}`,
+        evidence: 'it is off: every kubelet goes to the cluster endpoint alone, and is lost when that moves',
+        severity: 'warning',
+        wayOut: `talosctl --nodes ${context.target.address} patch machineconfig --patch '{"machine":{"features":{"kubePrism":{"enabled":true,"port":7445}}}}'`,
+      },
+    ]
+  },
+}
+
+const timeStatus = z.looseObject({ synced: z.boolean(), syncDisabled: z.boolean().default(false) })
+
+const machineKeepsTime: PreflightCheck = {
+  name: "The machine's clock is synchronised",
+  run: async (context) => {
+    const { address } = context.target
+    const found = await (await context.machine()).resources(context.target, 'timestatus', timeStatus).catch(() => {
+      throw new NotChecked(`${address} does not tell (talosctl get timestatus)`)
+    })
+    if (found.every(({ spec }) => spec.synced || spec.syncDisabled)) return []
+    return [
+      {
+        subject: address,
+        evidence: 'Talos has not reached its time server: certificates and leases go by the clock',
+        severity: 'warning',
+        wayOut: `Correct machine.time.servers, or the way there: talosctl --nodes ${address} time`,
+      },
+    ]
+  },
 }
 
 const controlPlaneIsOneMachine: PreflightCheck = {
@@ -131,6 +198,9 @@ async function readBundle(path: string): Promise<z.output<typeof bundle>> {
 /** The machine, its etcd, and the files that the new one is made from. */
 export const machineChecks: readonly PreflightCheck[] = [
   etcdIsHealthy,
+  databaseIsInOrder,
+  kubePrismIsOn,
+  machineKeepsTime,
   controlPlaneIsOneMachine,
   hostnameIsPinned,
   secretsAreTheClusters,

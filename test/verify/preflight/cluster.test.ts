@@ -24,8 +24,7 @@ test.before(async () => {
 
 test.after.always(() => cluster?.stop())
 
-const contextOf = (more: Record<string, string> = {}) =>
-  fakeContext({ api: async () => api, openApi: async () => api, state: () => takeBaseline(api) }, more)
+const contextOf = (more: Record<string, string> = {}) => fakeContext({ openApi: async () => api }, more)
 
 const findings = async (name: string, more: Record<string, string> = {}) =>
   (await resultOf(clusterStateChecks, name, contextOf(more))).findings
@@ -104,7 +103,7 @@ test('rights that are missing are named one by one', async (t) => {
       'current-context': 'x',
     }),
   )
-  const { findings: found } = await resultOf(accessChecks, name, fakeContext({ api: async () => weak }))
+  const { findings: found } = await resultOf(accessChecks, name, fakeContext({ openApi: async () => weak }))
   weak.close()
   t.true(found.length >= 8)
   t.true(found.some(({ subject, severity }) => subject === 'create pods/eviction' && severity === 'error'))

@@ -1,0 +1,74 @@
+import { formatBytes } from '../../migration/console/bytes.ts'
+import { parseAddress } from '../../network/addresses.ts'
+import { hardwareOf } from '../../talos/hardware.ts'
+import { installDisk } from '../../talos/install-disk.ts'
+import { lookAtMachine } from '../../talos/maintenance.ts'
+import { networkCards, verifyMac, verifyNetworkCards } from '../../talos/network-cards.ts'
+import type { Talosctl, Target } from '../../talos/talosctl.ts'
+import type { Finding } from '../check.ts'
+import type { PreflightCheck, PreflightContext } from './context.ts'
+
+type Waiting = Extract<Awaited<ReturnType<typeof lookAtMachine>>, { state: 'maintenance' }>
+type Look = (context: PreflightContext, talosctl: Talosctl, target: Target, seen: Waiting) => Promise<Finding[]>
+
+/** Before the evening it need not be on; what does not fit is better known now. */
+const ifItWaits =
+  (look: Look): PreflightCheck['run'] =>
+  async (context) => {
+    const { newNodeAddress, nodeAddress } = context.settings
+    if (newNodeAddress === undefined || newNodeAddress === nodeAddress) return []
+    const address = parseAddress(newNodeAddress, 'NEW_TALOS_NODE')
+    const talosctl = await context.openTalosctl()
+    const seen = await lookAtMachine(talosctl, address)
+    return seen.state === 'maintenance' ? look(context, talosctl, { address, insecure: true }, seen) : []
+  }
+
+const newMachineHasTheDisk: PreflightCheck = {
+  name: 'The new machine has the disk that the config installs on',
+  run: ifItWaits(async (context, _talosctl, _target, { disks }) => {
+    const { configSource, installDisk: disk } = context.settings
+    const config = await (configSource === 'live' ? context.liveConfig() : context.config())
+    installDisk(disk === undefined ? config : { ...config, install: { disk, selector: undefined } }, disks)
+    return []
+  }),
+}
+
+const newMachineHasTheCards: PreflightCheck = {
+  name: 'The new machine has the network cards that the config names',
+  run: ifItWaits(async (context, talosctl, target, { identity }) => {
+    const { configSource, newMachineMac, configPatch } = context.settings
+    verifyMac(target.address, identity, newMachineMac)
+    // A patch may name other cards, and is judged by provision.
+    if (configPatch !== undefined) return []
+    const config = await (configSource === 'live' ? context.liveConfig() : context.config())
+    verifyNetworkCards(config, await networkCards(talosctl, target))
+    return []
+  }),
+}
+
+const newMachineIsAsLarge: PreflightCheck = {
+  name: 'The new machine has the CPU and memory of the old one',
+  run: ifItWaits(async (context, talosctl, target) => {
+    const old = await hardwareOf(await context.machine(), context.target)
+    const next = await hardwareOf(talosctl, target)
+    const finding = (subject: string, is: string, was: string): Finding => ({
+      subject: `${subject} of ${target.address}`,
+      evidence: `${is}, and the old machine has ${was}`,
+      severity: 'warning',
+      wayOut: 'Is the old one’s load small enough for it? Pods that ask for more than there is stay Pending.',
+    })
+    return [
+      ...(next.threads < old.threads ? [finding('CPU', `${next.threads} threads`, `${old.threads}`)] : []),
+      ...(next.memoryBytes < old.memoryBytes
+        ? [finding('Memory', formatBytes(next.memoryBytes), formatBytes(old.memoryBytes))]
+        : []),
+    ]
+  }),
+}
+
+/** The machine that takes over, if it is on already and has an address of its own. */
+export const newMachineChecks: readonly PreflightCheck[] = [
+  newMachineHasTheDisk,
+  newMachineHasTheCards,
+  newMachineIsAsLarge,
+]
