@@ -43,7 +43,7 @@ export async function joinControlPlane(migration: Migration, tools: Tools, node:
   beginAnew(migration, context)
   await migration.step(`Look before ${name} joins`, async () => {
     await showDifferences(migration, context)
-    const results = await checkBeforeJoin(context)
+    const results = await checkBeforeJoin(context, migration)
     showChecks(migration.console, results)
     failOnErrors(results)
   })

@@ -13,6 +13,8 @@ import { secretsChecks } from './secrets.ts'
 /** Everything that is asked before a machine joins the control plane. */
 export const joinChecks = [...clusterChecks, ...secretsChecks, ...machineChecks] as const
 
+const withoutSnapshot = joinChecks.filter((check) => check !== snapshotIsFresh)
+
 /** Looks at the cluster, at its backups and at the machine. @throws OperatorError when no control plane machine answers */
 export async function joinContext(
   { settings, now }: Pick<JoinContext, 'settings' | 'now'>,
@@ -24,9 +26,12 @@ export async function joinContext(
   return { ...view, settings, now, talosctl, api, backups: await wholeBackups(settings.backupDir) }
 }
 
-/** Runs them all at once; one that fails hides no other. */
-export function checkBeforeJoin(context: JoinContext): Promise<CheckResult[]> {
-  return runChecks(joinChecks, context)
+/**
+ * Runs them all at once; one that fails hides no other.
+ * @param how a dry run of the evening takes no snapshot, so none is asked for
+ */
+export function checkBeforeJoin(context: JoinContext, how: { dryRun: boolean }): Promise<CheckResult[]> {
+  return runChecks(how.dryRun ? withoutSnapshot : joinChecks, context)
 }
 
 /** All of it for every machine of JOIN_NODES, as one check of an evening that has not begun, and so has no snapshot yet. */
@@ -35,10 +40,9 @@ export const machinesMayJoin: PreflightCheck = {
   run: async (context) => {
     const { settings, now } = context
     const [talosctl, api] = await Promise.all([context.machine(), context.api()])
-    const checks = joinChecks.filter((check) => check !== snapshotIsFresh)
     const findings: Finding[] = []
     for (const node of nodesToJoin(settings)) {
-      const results = await runChecks(checks, await joinContext({ settings, now }, talosctl, api, node))
+      const results = await runChecks(withoutSnapshot, await joinContext({ settings, now }, talosctl, api, node))
       const found = results.flatMap((result) => result.findings)
       findings.push(...found.map((finding) => ({ ...finding, subject: `${node.name}: ${finding.subject}` })))
     }

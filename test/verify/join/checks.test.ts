@@ -45,8 +45,8 @@ function backupOf(at: Date, more = {}): JoinContext['backups'][number] {
   return { folder: '/nas/backup', manifest } as unknown as JoinContext['backups'][number]
 }
 
-async function errors(context: JoinContext): Promise<Finding[]> {
-  const results = await checkBeforeJoin(context)
+async function errors(context: JoinContext, dryRun = false): Promise<Finding[]> {
+  const results = await checkBeforeJoin(context, { dryRun })
   return results.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error')
 }
 
@@ -61,7 +61,7 @@ async function refuses(t: ExecutionContext, context: JoinContext, evidence: RegE
 
 test.serial('nothing speaks against a machine in maintenance mode, nor against an empty worker', async (t) => {
   for (const node of [newcomer, promoted]) t.deepEqual(await errors(await contextOf(node)), [])
-  const results = await checkBeforeJoin(await contextOf(newcomer))
+  const results = await checkBeforeJoin(await contextOf(newcomer), { dryRun: false })
   const warnings = results.flatMap(({ findings }) => findings)
   t.true(
     warnings.some(({ evidence }) => /NOT highly available/.test(evidence)),
@@ -73,6 +73,7 @@ test.serial('no snapshot, an old one, one of another cluster, and a backup witho
   const context = await contextOf(newcomer)
   const old = new Date(context.now.getTime() - 61 * 60_000)
   await refuses(t, { ...context, backups: [] }, /there is none/)
+  t.deepEqual(await errors({ ...context, backups: [] }, true), [], 'a dry run of the evening has taken none')
   await refuses(t, { ...context, backups: [backupOf(old)] }, /is 61 min old/)
   await refuses(t, { ...context, backups: [backupOf(context.now, { cluster: 'other' })] }, /there is none/)
   await refuses(t, { ...context, backups: [backupOf(context.now, { snapshot: undefined })] }, /there is none/)
@@ -136,7 +137,7 @@ test.serial(
     await refuses(t, context, /on the disk of talos02, which is emptied/, /workshop\/notes/)
     const accepted = { ...context, settings: { ...settings, acceptDataLoss: ['workshop/*'] } }
     t.deepEqual(await errors(accepted), [])
-    const warnings = (await checkBeforeJoin(accepted)).flatMap(({ findings }) => findings)
+    const warnings = (await checkBeforeJoin(accepted, { dryRun: false })).flatMap(({ findings }) => findings)
     t.true(
       warnings.some(({ subject }) => subject === 'Deployment workshop/alone'),
       JSON.stringify(warnings),
