@@ -1,0 +1,130 @@
+import { controlplane, etcdMembers, etcdStatus, healthyMachine, waitingMachine } from '../fake-machines.ts'
+import { files, next, old, type Sickness } from './sickness.ts'
+
+const etcd = `etcd on ${old}`
+
+/** Another answer of the old machine. */
+const machine =
+  (call: string, answer: string): NonNullable<Sickness['sicken']> =>
+  async ({ machines }) => {
+    machines.answers(old, call, answer)
+    return () => healthyMachine(machines, old)
+  }
+
+export const ofMachines: readonly Sickness[] = [
+  {
+    what: 'a talosctl of another minor version than the machines',
+    settings: { TALOS_VERSION: 'v1.12.0' },
+    found: [['error', 'talosctl is of the minor version of the machines', '–']],
+  },
+  {
+    what: 'machines of another patch than the settings say',
+    settings: { TALOS_VERSION: 'v1.11.9' },
+    found: [['error', 'The machine lets us in as an administrator', `Talos on ${old}`]],
+  },
+  {
+    what: 'an API server of another version than the settings say',
+    settings: { KUBERNETES_VERSION: 'v1.33.0' },
+    found: [['warning', 'The kubeconfig opens the cluster', 'API']],
+  },
+  {
+    what: 'a talosconfig that may only read',
+    sicken: files(
+      (homelab) => homelab.talosconfig('os:reader', 365),
+      (homelab) => homelab.talosconfig('os:admin', 365),
+    ),
+    found: [['error', 'The talosconfig has the role os:admin', 'talosconfig']],
+  },
+  {
+    what: 'a talosconfig that expires within a day',
+    sicken: files(
+      (homelab) => homelab.talosconfig('os:admin', 1),
+      (homelab) => homelab.talosconfig('os:admin', 365),
+    ),
+    found: [['error', 'Credentials do not expire tonight', 'talosconfig']],
+  },
+  {
+    what: 'a talosconfig that expires within two weeks',
+    sicken: files(
+      (homelab) => homelab.talosconfig('os:admin', 10),
+      (homelab) => homelab.talosconfig('os:admin', 365),
+    ),
+    found: [['warning', 'Credentials do not expire tonight', 'talosconfig']],
+  },
+  {
+    what: 'an etcd that has no space left',
+    sicken: machine('etcd alarm list', 'MEMBER   ALARM\na1       NOSPACE\n'),
+    found: [['error', 'etcd is healthy', etcd]],
+  },
+  {
+    what: 'an etcd with a second member',
+    sicken: machine('etcd members', etcdMembers('talos00', 'talos09')),
+    found: [
+      ['error', 'etcd is healthy', etcd],
+      ['error', 'The control plane is the one machine that is replaced', 'etcd'],
+    ],
+  },
+  {
+    what: 'an etcd whose database is fragmented',
+    sicken: machine('etcd status', etcdStatus('400 MB', '60 MB (15.00%)')),
+    found: [['warning', "etcd's database is far from its quota, and not fragmented", etcd]],
+  },
+  {
+    what: 'an etcd whose database is at its quota, and larger than the memory that its snapshot goes to',
+    sicken: machine('etcd status', etcdStatus('900 TB', '800 TB (88.00%)')),
+    found: [
+      ['error', "etcd's database is far from its quota, and not fragmented", etcd],
+      ['error', 'MEMORY_DIR has room for the etcd snapshot', '/dev/shm'],
+    ],
+  },
+  {
+    what: 'a machine whose clock is not synchronised',
+    sicken: async ({ machines }) => {
+      machines.has(old, 'get timestatus', { node: { synced: false } })
+      return () => healthyMachine(machines, old)
+    },
+    found: [['warning', "The machine's clock is synchronised", old]],
+  },
+  {
+    what: 'a machine that runs on another config than the file',
+    sicken: async ({ machines }) => {
+      const text = controlplane.replace('/dev/sda', '/dev/nvme0n1')
+      machines.has(old, 'get machineconfig v1alpha1', { v1alpha1: text })
+      return () => healthyMachine(machines, old)
+    },
+    found: [['warning', 'CONTROLPLANE_CONFIG is what the machine runs on', 'machine.install.disk']],
+  },
+  {
+    what: 'a KubePrism that is off, and a Cilium that needs it',
+    sicken: files(
+      (homelab) => homelab.config(controlplane.replace('enabled: true\n      port: 7445', 'enabled: false')),
+      (homelab) => homelab.config(controlplane),
+    ),
+    found: [
+      ['warning', 'KubePrism is on', `the config of ${old}`],
+      ['error', 'Cilium is ready, and finds the API without the old address', 'DaemonSet kube-system/cilium'],
+    ],
+  },
+  {
+    what: 'a new machine without the disk, and smaller than the old one',
+    settings: { NEW_TALOS_NODE: next },
+    sicken: async ({ machines }) => {
+      waitingMachine(machines, next, '/dev/nvme0n1', 4, 16_384)
+      return () => machines.isGone(next)
+    },
+    found: [
+      ['error', 'The new machine has the disk that the config installs on', '–'],
+      ['warning', 'The new machine has the CPU and memory of the old one', `CPU of ${next}`],
+      ['warning', 'The new machine has the CPU and memory of the old one', `Memory of ${next}`],
+    ],
+  },
+  {
+    what: 'another machine than the new one, at its address',
+    settings: { NEW_TALOS_NODE: next, NEW_MACHINE_MAC: '02:00:00:00:00:99' },
+    sicken: async ({ machines }) => {
+      waitingMachine(machines, next, '/dev/sda', 8, 32_768)
+      return () => machines.isGone(next)
+    },
+    found: [['error', 'The new machine has the network cards that the config names', '–']],
+  },
+]
