@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { $, type Options } from 'zx/core'
 import { OperatorError } from '../migration/errors.ts'
