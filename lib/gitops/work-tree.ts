@@ -16,8 +16,10 @@ export interface WorkTree {
   /** commits that are only here, and only there */
   readonly ahead: number
   readonly behind: number
-  /** paths that differ from what is committed, and such as are in no commit */
+  /** tracked paths that differ from what is committed */
   readonly changed: readonly string[]
+  /** paths that are in no commit, and are not ignored */
+  readonly untracked: readonly string[]
   /** URLs of its remotes */
   readonly remotes: readonly string[]
 }
@@ -32,6 +34,7 @@ export async function readWorkTree(folder: string): Promise<WorkTree> {
   // It exits with 1 when there is none.
   const urls = await git(folder, ['config', '--get-regexp', '^remote\\..*\\.url$']).catch(() => '')
   const fields = status.split('\0').filter((field) => field !== '')
+  const entries = fields.filter((field) => !field.startsWith('#'))
   const header = (name: string) =>
     fields.find((field) => field.startsWith(`# branch.${name} `))?.slice(`# branch.${name} `.length)
   const [, ahead = '0', behind = '0'] = /^\+(\d+) -(\d+)$/.exec(header('ab') ?? '') ?? []
@@ -41,7 +44,8 @@ export async function readWorkTree(folder: string): Promise<WorkTree> {
     upstream: header('upstream'),
     ahead: Number(ahead),
     behind: Number(behind),
-    changed: fields.filter((field) => !field.startsWith('#')).map(pathIn),
+    changed: entries.filter((entry) => !entry.startsWith('?')).map(pathIn),
+    untracked: entries.filter((entry) => entry.startsWith('?')).map(pathIn),
     remotes: urls.split('\n').flatMap((line) => line.split(' ')[1] ?? []),
   }
 }

@@ -5,15 +5,16 @@ import type { PreflightCheck } from './context.ts'
 const allIsCommitted: PreflightCheck = {
   name: "The homelab's work tree is clean",
   run: async (context) => {
-    const { changed } = await context.openWorkTree()
-    if (changed.length === 0) return []
-    const some = `${changed.slice(0, 5).join(', ')}${changed.length > 5 ? ' …' : ''}`
+    const { changed, untracked } = await context.openWorkTree()
+    const paths = [...changed, ...untracked]
+    if (paths.length === 0) return []
+    const some = `${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ' …' : ''}`
     return [
       {
         subject: context.settings.homelabDir,
-        evidence: `${changed.length} ${changed.length === 1 ? 'path is' : 'paths are'} not committed: ${some}`,
-        // migrate:rewrite-ip refuses files that are half edited.
-        severity: context.settings.scenario === 'B' ? 'error' : 'warning',
+        evidence: `${paths.length} ${paths.length === 1 ? 'path is' : 'paths are'} not committed: ${some}`,
+        // migrate:rewrite-ip refuses a tree whose tracked files are changed.
+        severity: context.settings.scenario === 'B' && changed.length > 0 ? 'error' : 'warning',
         wayOut: 'Commit or stash it, so that what this evening changes can be told from it.',
       },
     ]

@@ -1,8 +1,10 @@
+import type { KubernetesObject } from '../../kubernetes/api.ts'
+import { collectionPath, servedResources } from '../../kubernetes/served.ts'
+import { messageOf } from '../../migration/errors.ts'
 import { Liqoctl } from '../../network/liqo/liqoctl.ts'
 import { openHere } from '../../network/liqo/open.ts'
-import { liqoObjects } from '../../network/liqo/side.ts'
 import type { Finding } from '../check.ts'
-import type { PreflightCheck } from './context.ts'
+import type { PreflightCheck, PreflightContext } from './context.ts'
 
 interface PeerStatus {
   modules?: Record<string, { enabled?: boolean; conditions?: { type: string; status: string; message?: string }[] }>
@@ -12,16 +14,14 @@ interface PeerStatus {
 const liqoIsPeered: PreflightCheck = {
   name: "Liqo's peerings are established",
   run: async (context) => {
-    const installation = await openHere(context.settings, await context.api())
-    if (installation.state !== 'running') return []
-    const peers = await liqoObjects(installation.side, 'foreignclusters')
-    return peers.flatMap(({ object }) => {
-      const { modules = {} } = (object.status ?? {}) as PeerStatus
+    const peers = await peersOf(context)
+    return peers.flatMap((peer) => {
+      const { modules = {} } = (peer.status ?? {}) as PeerStatus
       return Object.entries(modules).flatMap(([module, { enabled, conditions = [] }]) =>
         conditions
           .filter(({ status }) => enabled === true && !['Established', 'Ready', 'True'].includes(status))
           .map(({ type, status, message }) => ({
-            subject: `ForeignCluster ${object.metadata.name}`,
+            subject: calledPeer(peer),
             evidence: `${module}: ${type} is ${status}${message ? ` (${message})` : ''}`,
             severity: 'warning' as const,
             wayOut: 'liqoctl info; a peering that is broken now is easier mended now than taken down half.',
@@ -36,35 +36,47 @@ const peeringCanBeTakenDown: PreflightCheck = {
   run: async (context) => {
     const { settings } = context
     if (settings.liqoTeardown === 'no') return []
-    const installation = await openHere(settings, await context.api())
-    if (installation.state !== 'running') return []
-    const peers = await liqoObjects(installation.side, 'foreignclusters')
+    const peers = await peersOf(context)
     if (peers.length === 0) return []
-    // Scenario A keeps the address: the peering may stay as it is, and migrate:unpeer asks.
-    const severity = settings.scenario === 'B' ? 'error' : 'warning'
-    const found: Finding[] = []
-    if (settings.liqoRemoteKubeconfig === undefined) {
-      found.push({
-        subject: peers.map(({ object }) => `ForeignCluster ${object.metadata.name}`).join(', '),
-        evidence: 'LIQO_REMOTE_KUBECONFIG is not set, and a peering is taken down on both sides',
-        severity,
-        wayOut: 'Set LIQO_REMOTE_KUBECONFIG; or LIQO_TEARDOWN=no, if the peering is to stay.',
-      })
-    }
-    const refused = await Liqoctl.find(settings.liqoctl).then(
-      () => undefined,
-      (error: Error) => error.message,
-    )
-    if (refused !== undefined) {
-      found.push({
-        subject: settings.liqoctl,
-        evidence: refused,
-        severity,
-        wayOut: 'Install the liqoctl of the Liqo that the clusters run, or set LIQOCTL; or LIQO_TEARDOWN=no.',
-      })
-    }
-    return found
+    // Where nothing is said, migrate:unpeer asks, and the peering may be left as it is.
+    const severity = settings.liqoTeardown === 'yes' && settings.scenario === 'B' ? 'error' : 'warning'
+    const finding = (subject: string, evidence: string, wayOut: string): Finding => ({
+      subject,
+      evidence,
+      severity,
+      wayOut: `${wayOut}; or LIQO_TEARDOWN=no, if the peering is to stay.`,
+    })
+    const subject = peers.map(calledPeer).join(', ')
+    const noRemote = 'LIQO_REMOTE_KUBECONFIG is not set, and a peering is taken down on both sides'
+    const [unknown, noTool] = await Promise.all([
+      reasonOf(openHere(settings, await context.api())),
+      reasonOf(Liqoctl.find(settings.liqoctl)),
+    ])
+    return [
+      ...(settings.liqoRemoteKubeconfig === undefined
+        ? [finding(subject, noRemote, 'Set LIQO_REMOTE_KUBECONFIG')]
+        : []),
+      ...(unknown === undefined ? [] : [finding(subject, unknown, 'Correct LIQO_NAMESPACE')]),
+      ...(noTool === undefined
+        ? []
+        : [finding(settings.liqoctl, noTool, 'Install the liqoctl of the clusters’ Liqo, or set LIQOCTL')]),
+    ]
   },
+}
+
+async function peersOf(context: PreflightContext): Promise<KubernetesObject[]> {
+  const api = await context.api()
+  const [kind] = await servedResources(api, 'core.liqo.io', ['foreignclusters'])
+  return kind ? api.list(collectionPath(kind)) : []
+}
+
+function calledPeer({ metadata }: KubernetesObject): string {
+  return `ForeignCluster ${metadata.name}`
+}
+
+/** Why something cannot be had; undefined when it can. */
+async function reasonOf(attempt: Promise<unknown>): Promise<string | undefined> {
+  return attempt.then(() => undefined, messageOf)
 }
 
 /** The cluster at the other end. */

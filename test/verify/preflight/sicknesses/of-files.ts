@@ -2,7 +2,7 @@ import { unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { git } from '../../../rewrite/homelab.ts'
 import { at } from '../healthy-cluster.ts'
-import { files, old, type Sickness, status } from './sickness.ts'
+import { files, next, old, type Sickness, status } from './sickness.ts'
 
 export const ofFiles: readonly Sickness[] = [
   {
@@ -12,6 +12,15 @@ export const ofFiles: readonly Sickness[] = [
       ({ folder }) => unlinkSync(join(folder, 'notes.yaml')),
     ),
     found: [['warning', "The homelab's work tree is clean", 'HOMELAB_DIR']],
+  },
+  {
+    what: 'a changed file in a tree that is to be rewritten',
+    settings: { SCENARIO: 'B', NEW_TALOS_NODE: next },
+    sicken: files(
+      ({ folder }) => writeFileSync(join(folder, '.gitignore'), 'configs/\n.output/\nmore/\n'),
+      ({ folder }) => git(folder, 'checkout', '--quiet', '.gitignore'),
+    ),
+    found: [['error', "The homelab's work tree is clean", 'HOMELAB_DIR']],
   },
   {
     what: 'a commit that is not pushed, and so not applied',

@@ -11,6 +11,7 @@ const greeting = (skewSeconds: number, days = 365) => ({
 })
 
 const slice = (endpoint: Record<string, unknown>) => ({ endpoints: [{ addresses: ['10.244.1.5'], ...endpoint }] })
+const unpeerable = ['/nowhere/liqoctl', 'ForeignCluster aws']
 const webhooks = 'No webhook with failurePolicy Fail is without its backend'
 const hook = 'check.example.org of ValidatingWebhookConfiguration hook'
 
@@ -89,11 +90,13 @@ export const ofTheNetwork: readonly Sickness[] = [
     found: [['warning', "Liqo's peerings are established", 'ForeignCluster aws']],
   },
   {
-    what: 'a Liqo peering that cannot be taken down',
-    settings: { LIQO_TEARDOWN: 'yes', LIQOCTL: '/nowhere/liqoctl' },
-    found: [
-      ['warning', "Liqo's peerings can be taken down and made again", '/nowhere/liqoctl'],
-      ['warning', "Liqo's peerings can be taken down and made again", 'ForeignCluster aws'],
-    ],
+    what: 'a Liqo peering that cannot be taken down, which has not been decided yet',
+    settings: { LIQO_TEARDOWN: '', LIQOCTL: '/nowhere/liqoctl' },
+    found: unpeerable.map((subject) => ['warning', "Liqo's peerings can be taken down and made again", subject]),
+  },
+  {
+    what: 'a Liqo peering that is to be taken down for the new address, and cannot',
+    settings: { LIQO_TEARDOWN: 'yes', LIQOCTL: '/nowhere/liqoctl', SCENARIO: 'B', NEW_TALOS_NODE: '192.168.1.60' },
+    found: unpeerable.map((subject) => ['error', "Liqo's peerings can be taken down and made again", subject]),
   },
 ]
