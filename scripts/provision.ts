@@ -27,7 +27,7 @@ export default await phase('provision', async (migration) => {
 
   const config = await prepareConfig(migration, talosctl, await oldConfig(migration))
   await recovery.check(config)
-  if (!migration.dryRun) await refuseNewAddressStill(migration, talosctl, config)
+  await refuseNewAddressStill(migration, talosctl, config)
 
   await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
@@ -54,10 +54,7 @@ export default await phase('provision', async (migration) => {
     await migration.wait(controlPlaneReady(api, nodeName, apiTimeout))
     await migration.wait(nodeReady(api, nodeName, await bootId(talosctl, { address }), apiTimeout))
   })
-  const silent =
-    settings.scenario === 'B'
-      ? await migration.step('Tell the other nodes', () => bringOtherNodes(migration, api, talosctl))
-      : []
+  const silent = await bringOtherNodes(migration, api, talosctl)
   await recovery.complete(api)
   refuseSilent(silent, 'provision')
   api.close()

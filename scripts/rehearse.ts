@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 import { parseFlags } from '../lib/migration/command-line.ts'
-import { type Console, createConsole } from '../lib/migration/console.ts'
-import { OperatorError } from '../lib/migration/errors.ts'
+import { createConsole } from '../lib/migration/console.ts'
 import { report } from '../lib/migration/phase.ts'
 import type { Scenario } from '../lib/migration/phases.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
 import type { Proof } from '../lib/rehearsal/proofs.ts'
 import { type RehearsalOptions, rehearseScenario, showRehearsal } from '../lib/rehearsal/rehearse.ts'
 import { rehearseScenarioC, showRehearsalC } from '../lib/rehearsal/scenario-c.ts'
+import { byHandOf, recoveryOf, scenarioOf, usage } from '../lib/rehearsal/usage.ts'
 
 const args = process.argv.slice(2)
 const stop = new AbortController()
@@ -23,13 +23,15 @@ let console = createConsole({ json: args.includes('--json') })
 try {
   const flags = parseFlags(args, { scenario: 'string', recovery: 'string', keep: 'boolean', 'by-hand': 'boolean' })
   console = createConsole(flags)
-  if (flags.help) explain(console)
-  const scenario = String(flags.scenario ?? process.env.SCENARIO ?? 'A').toUpperCase()
+  if (flags.help) {
+    for (const line of usage) console.info(line)
+    process.exit(0)
+  }
+  const scenario = scenarioOf(flags.scenario ?? process.env.SCENARIO ?? 'A')
   const recovery = recoveryOf(flags.recovery ?? process.env.RECOVERY ?? 'snapshot')
   const passedOn = ['json', 'quiet', 'verbose'].filter((name) => flags[name]).map((name) => `--${name}`)
   const how = { console, signal: stop.signal, keep: flags.keep === true, flags: passedOn }
-  if (!isScenario(scenario)) throw unknown(scenario)
-  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, recovery })
+  if (flags['by-hand']) await practiseByHand({ console, signal: stop.signal, scenario: byHandOf(scenario), recovery })
   else process.exitCode = await rehearse({ scenario, recovery, ...how })
 } catch (error) {
   if (stop.signal.aborted) console.warn('Interrupted. The practice cluster was taken away; nothing else was touched.')
@@ -62,41 +64,4 @@ async function growing(options: Omit<RehearsalOptions, 'scenario' | 'recovery'>)
   const rehearsal = await rehearseScenarioC(options)
   showRehearsalC(rehearsal, console)
   return rehearsal.proofs
-}
-
-function isScenario(text: string): text is Scenario {
-  return text === 'A' || text === 'B' || text === 'C'
-}
-
-function explain(console: Console): never {
-  console.info(
-    'npm run rehearse -- [--scenario A|B|C] [--recovery snapshot|gitops] [--keep] [--by-hand] [--json] [--quiet] [--verbose]',
-  )
-  console.info('Builds a practice cluster on loopback addresses, migrates it, and proves that nothing was lost.')
-  console.info('--recovery gitops rebuilds it from Git and a backup, as if no snapshot could be had.')
-  console.info(
-    '--keep leaves its folder behind: backup, journal, logs of the machines. Nothing outside of it is changed.',
-  )
-  console.info(
-    '--by-hand leaves the migrating to you: it says what to export, and swaps the hardware when you have shut down.',
-  )
-  process.exit(0)
-}
-
-function recoveryOf(value: string | boolean): RehearsalOptions['recovery'] {
-  if (value === 'snapshot' || value === 'gitops') return value
-  throw new OperatorError(`There is no recovery ${value}.`, {
-    means: 'Nothing was started. The new machine gets its state from a snapshot, or is rebuilt from Git.',
-    next: 'npm run rehearse -- --recovery gitops',
-    exitCode: 2,
-  })
-}
-
-function unknown(scenario: string): OperatorError {
-  return new OperatorError(`There is no scenario ${scenario}.`, {
-    means:
-      'Nothing was started. There are A (new hardware), B (new hardware, new address) and C (one control plane to three).',
-    next: 'npm run rehearse -- --scenario A',
-    exitCode: 2,
-  })
 }

@@ -40,13 +40,14 @@ export default await phase(
       await bringOldMachineBack(migration, talosctl, way)
     })
     await migration.step('Put files back', () => undoOutside(migration, talosctl, 'files'))
-    await migration.step('Tell other machines', () => undoOutside(migration, talosctl, 'nodes'))
+    await migration.step('Undo what was done to other machines', () => undoOutside(migration, talosctl, 'nodes'))
 
     // Through resume's own steps, which know the order in which things come back.
     await resume.body(migration)
     const api = await KubernetesApi.fromFile(settings.kubeconfig)
     await migration.step('Undo what else was done to the cluster', () => undoInside(migration, talosctl, api))
     await migration.step('Make peerings again', () => undoPeering(migration, talosctl, api))
+    await migration.step('Undo what was done in the cloud', () => undoOutside(migration, talosctl, 'cloud'))
     api.close()
     await migration.step('See that the new machine stays off', async () => {
       await staysFenced(talosctl, way)

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { OperatorError } from '../lib/migration/errors.ts'
-import { loadSettings, projectFolder, variables } from '../lib/settings.ts'
+import { variables } from '../lib/settings/variables.ts'
+import { loadSettings, projectFolder } from '../lib/settings.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 function folderWith(files: Record<string, string>): string {

@@ -46,6 +46,8 @@ export function bucketPlace(url: string, environment: Record<string, string | un
   const client = new S3Client({
     forcePathStyle: endpoint !== undefined,
     followRegionRedirects: true,
+    // By itself the client waits for ever for a server that has fallen silent.
+    requestHandler: { connectionTimeout: 10_000, socketTimeout: 120_000 },
     // All is read back and compared by SHA-256; the newer checksums are not known to every server that speaks S3.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

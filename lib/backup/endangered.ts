@@ -109,7 +109,7 @@ async function isCleaned(removal: Extract<Removal, { kind: 'untracked' }>, path:
 async function isIgnored(path: string): Promise<boolean | undefined> {
   const folder = await nearestExisting(dirname(path))
   try {
-    await promisify(execFile)('git', ['-C', folder, 'check-ignore', '--quiet', '--', path])
+    await promisify(execFile)('git', ['-C', folder, 'check-ignore', '--quiet', '--', path], { timeout: 10_000 })
     return true
   } catch (error) {
     return (error as { code?: unknown }).code === 1 ? false : undefined

@@ -43,6 +43,8 @@ interface Exchange {
 }
 
 const defaultTimeoutMs = 30_000
+/** An answer that comes in drops is given up, too, after so many times the silence that is borne. */
+const longestInTimeouts = 20
 const pageSize = 500
 
 /**
@@ -222,9 +224,12 @@ export class KubernetesApi {
       })
       const timeoutMs = exchange.timeoutMs ?? defaultTimeoutMs
       if (timeoutMs > 0) {
-        request.setTimeout(timeoutMs, () =>
-          (answer ?? request).destroy(new NoAnswer(`no answer from ${url.host} within ${timeoutMs / 1000}s`)),
-        )
+        const giveUp = (what: string, ms: number) =>
+          (answer ?? request).destroy(new NoAnswer(`${what} from ${url.host} within ${ms / 1000}s`))
+        request.setTimeout(timeoutMs, () => giveUp('no answer', timeoutMs))
+        const longest = timeoutMs * longestInTimeouts
+        const atLast = setTimeout(() => giveUp('no whole answer', longest), longest)
+        request.once('close', () => clearTimeout(atLast))
       }
       request.on('error', (error: NodeJS.ErrnoException) => {
         // The server closed an idle connection in the moment in which it was used again.

@@ -1,5 +1,6 @@
 import type { Migration } from '../migration/migration.ts'
 import type { KubernetesApi } from './api.ts'
+import { evacuationLabel } from './evacuation/job.ts'
 import { fullName, type Job } from './kinds.ts'
 import { Storage } from './mounts.ts'
 
@@ -37,7 +38,9 @@ async function runningJobs(api: KubernetesApi, storage: Storage, namespaces: rea
   return jobs.filter(({ metadata, spec, status }) => {
     const { namespace = '' } = metadata
     const ended = status?.conditions?.some((each) => /Complete|Failed/.test(each.type) && each.status === 'True')
-    if (ended || spec.suspend === true || (status?.active ?? 0) === 0) return false
+    // Those of a copy that a kill has interrupted are looked after where volumes are copied.
+    const isOurs = metadata.labels?.[evacuationLabel] !== undefined
+    if (ended || isOurs || spec.suspend === true || (status?.active ?? 0) === 0) return false
     return namespaces.includes(namespace) || storage.mountsOfTemplate(namespace, spec.template.spec).length > 0
   })
 }

@@ -1,9 +1,10 @@
 import { loadSettings, type Settings } from '../settings.ts'
 import { parseFlags } from './command-line.ts'
 import { type Console, createConsole } from './console.ts'
-import { evening, verifyScenario } from './evening.ts'
+import { evening } from './evening.ts'
 import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
+import { verifyScenario } from './order.ts'
 import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
 import { createRun, currentRun } from './run-folder.ts'
 

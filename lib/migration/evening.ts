@@ -1,5 +1,3 @@
-import type { Settings } from '../settings.ts'
-import { OperatorError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import { type Phase, phases, type Scenario } from './phases.ts'
 
@@ -60,47 +58,4 @@ export function isOver(scenario: Scenario, journal: Journal): boolean {
   const isDone = ({ name, changes }: Phase) => changes !== null && journal.phaseState(name) === 'done'
   const begun = evening(scenario).some((phase) => phase.name !== 'backup' && isDone(phase))
   return begun && leftToDo(scenario, journal).length === 0
-}
-
-/**
- * Before anything but a backup is made.
- * @throws OperatorError with exit code 2 for a scenario whose chain does not exist yet (half a scenario is worse than none), and for
- *   one that lacks a setting
- */
-export function verifyScenario({ scenario, newNodeAddress }: Settings): void {
-  if (!evening(scenario).some(({ name, changes }) => changes !== null && name !== 'backup')) {
-    throw new OperatorError(`Scenario ${scenario} is not built yet.`, {
-      means: 'Its phases would leave the cluster half-way. Nothing was changed.',
-      next: 'A backup can be made all the same (task migrate:backup). What can be migrated is SCENARIO=A (new hardware, same address) and SCENARIO=B (new address).',
-      exitCode: 2,
-    })
-  }
-  if (scenario !== 'B' || newNodeAddress !== undefined) return
-  throw new OperatorError('SCENARIO=B is a new address, and none is given: NEW_TALOS_NODE is not set.', {
-    means: 'Nothing was changed.',
-    next: 'Set NEW_TALOS_NODE to the address that the new machine gets. If it keeps the old one: SCENARIO=A.',
-    exitCode: 2,
-  })
-}
-
-/** @throws OperatorError with exit code 2 for a phase that the scenario's evening does not have */
-export function verifyBelongs({ name, scenarios, alone }: Phase, scenario: Scenario): void {
-  if (scenarios === undefined || alone || scenarios.includes(scenario)) return
-  throw new OperatorError(
-    `migrate:${name} belongs to SCENARIO=${scenarios.join(' or ')}, and this is SCENARIO=${scenario}.`,
-    {
-      means: 'Nothing was changed.',
-      next: `Set SCENARIO, or go on with what scenario ${scenario} has: task migrate:status`,
-      exitCode: 2,
-    },
-  )
-}
-
-/** @throws OperatorError for whatever goes forward while a rollback has begun to undo and is not at its end */
-export function verifyNotHalfWayBack({ name, changes }: Phase, journal: Journal): void {
-  if (!journal.rollbackUnderWay || changes === null || name === 'rollback') return
-  throw new OperatorError(`A rollback is under way, and migrate:${name} goes forward.`, {
-    means: 'Half of the evening is undone: going on from here would mix two states. Nothing was changed.',
-    next: 'First to its end: task migrate:rollback. Then forward again from the beginning.',
-  })
 }

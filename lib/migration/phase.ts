@@ -6,21 +6,13 @@ import { type FlagKinds, parseFlags } from './command-line.ts'
 import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
-import {
-  comesAfter,
-  evening,
-  isBegun,
-  isOver,
-  isTakenBack,
-  verifyBelongs,
-  verifyNotHalfWayBack,
-  verifyScenario,
-} from './evening.ts'
+import { evening, isOver, isTakenBack } from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
+import { standsAlone, verifyOrder } from './order.ts'
 import { type Phase, phaseNamed } from './phases.ts'
 import { type Prompt, terminalPrompt } from './prompt.ts'
 import { createRun, currentRun, type RunFolder, verifySameMigration } from './run-folder.ts'
@@ -114,7 +106,7 @@ class PhaseRun {
       if (changing) removeLeftOvers(this.#settings)
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
-      this.#verifyOrder(journal)
+      verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
       return await this.#runIn(journal, runFolder, lock, body)
     } finally {
       lock?.release()
@@ -155,31 +147,6 @@ class PhaseRun {
     return 0
   }
 
-  #verifyOrder(journal: Journal): void {
-    const { name, changes, standsIn } = this.#phase
-    const { scenario } = this.#settings
-    if (this.#standsAlone(journal)) return
-    if (changes !== null && name !== 'backup' && name !== 'restore') verifyScenario(this.#settings)
-    verifyBelongs(this.#phase, scenario)
-    if (!this.#dryRun) verifyNotHalfWayBack(this.#phase, journal)
-    const after = comesAfter(this.#phase, scenario)
-    if (after === undefined || journal.phaseState(after) === 'done' || this.#dryRun) return
-    if (standsIn !== undefined && this.#flags[standsIn] !== undefined) return
-    // A snapshot named by the operator stands in for all that comes before the new machine.
-    if (name === 'provision' && this.#settings.snapshotFile !== undefined) return
-    // What a drain began can be taken back before it is complete.
-    if (this.#phase.undoes === after && journal.phaseState(after) !== 'not begun') return
-    throw new OperatorError(`migrate:${name} comes after migrate:${after}, which this run has not completed.`, {
-      means: `Nothing was changed. In this run, ${after} is: ${journal.phaseState(after)}.`,
-      next: `task migrate:${after}`,
-    })
-  }
-
-  /** Nothing of an evening was begun: then the phase is a run of its own, which no evening has to go on with. */
-  #standsAlone(journal: Journal): boolean {
-    return this.#phase.alone === true && !isBegun(this.#settings.scenario, journal)
-  }
-
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
     const { name, summary } = this.#phase
     const { clock } = this.#surroundings
@@ -193,7 +160,8 @@ class PhaseRun {
       await body(this.#migration(journal, runFolder, interrupt))
       journal.append({ type: 'phase', phase: name, state: 'done', seconds: seconds() })
       const ends = name === 'verify' && isOver(this.#settings.scenario, journal)
-      if (ends || this.#standsAlone(journal)) journal.append({ type: 'end' })
+      const alone = standsAlone(this.#phase, this.#settings.scenario, journal) && this.#phase.goesOnWith === undefined
+      if (ends || alone) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
       this.#sayNext()
       return 0

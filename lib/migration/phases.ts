@@ -18,6 +18,8 @@ export interface Phase {
   readonly repeatable?: true
   /** It makes sense by itself too, whatever the scenario: its place in the order counts only in a run that has begun the evening. */
   readonly alone?: true
+  /** The phase that goes on from what this one has recorded: alone or not, the run is not over before that. */
+  readonly goesOnWith?: string
   /** The phase that this one takes back, so that it may be done again. It comes after that one, whatever lies between. */
   readonly undoes?: string
   /** It takes the run as it is, completed or not, and begins none: where there is no run there is nothing to do. */
@@ -47,6 +49,7 @@ export const phases: readonly Phase[] = [
     journaled: true,
     scenarios: ['B'],
     alone: true,
+    goesOnWith: 'repeer',
     // What was left the first time may be removed the second.
     repeatable: true,
   },
@@ -147,6 +150,8 @@ const anyTime: readonly Phase[] = [
     summary: 'back to the old machine, undoing what the journal holds',
     changes: 'everything that was done',
     journaled: true,
+    // In C no machine takes another's place: who has joined leaves again.
+    scenarios: ['A', 'B'],
     repeatable: true,
     begins: false,
   },

@@ -18,6 +18,11 @@ export function showStatus({ journal, settings, console, runFolder }: Migration)
   )
   const standing = journal.changes().filter(({ state, undo }) => undo !== null && state !== 'undone')
   if (standing.length > 0) console.info(`${standing.length} changes can be undone; the journal holds how.`)
+  if (journal.rollbackUnderWay) {
+    console.info('A rollback is under way.')
+    console.info('Next: task migrate:rollback')
+    return
+  }
   if (journal.ended) {
     console.info('The migration is complete and verified.')
     return

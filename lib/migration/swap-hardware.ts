@@ -13,8 +13,6 @@ export const swapHardware: Pause = {
     console.info(
       `The run goes on by itself when ${address} answers (it waits for ${Math.round(machineTimeout / 60)} min).`,
     )
-    console.info(
-      'Ctrl-C is safe here: the same command goes on later. The way back: power the old machine on as it was.',
-    )
+    console.info('Ctrl-C is safe here: the same command goes on later. The way back: task migrate:rollback')
   },
 }

@@ -1,18 +1,18 @@
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Condition } from '../migration/migration.ts'
 import { type Address, sameAddress } from './addresses.ts'
-
-type Resolve = (name: string) => Promise<string[]>
-
-/** As every program of this computer would: its hosts file, then DNS (getaddrinfo(3)). */
-const bySystem: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address)
+import { type Resolver, systemResolver } from './names.ts'
 
 /**
  * Waits until the name in a URL leads to an address; it does at once where the URL holds an address.
  * @param resolve gives the addresses of a name; by default, the system's own
  */
-export function leadsTo(url: string, address: Address, timeoutSeconds: number, resolve = bySystem): Condition<true> {
+export function leadsTo(
+  url: string,
+  address: Address,
+  timeoutSeconds: number,
+  resolve: Resolver = systemResolver,
+): Condition<true> {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
   return {
     name: `${host} resolves to ${address}`,

@@ -12,7 +12,6 @@ import { candidateReady } from '../talos/join/candidate.ts'
 import { caughtUp, kubePrismLists, labelledControlPlane, learnerSeen, promoted } from '../talos/join/conditions.ts'
 import { setEndpoints, waysIn } from '../talos/join/endpoints.ts'
 import { kubeconfigFor, setWaysToApi } from '../talos/join/kubeconfig.ts'
-import { joinUndoKind } from '../talos/join/leave.ts'
 import { type MemberState, memberStates } from '../talos/join/members.ts'
 import type { JoiningNode } from '../talos/join/nodes.ts'
 import { verifyMayJoin } from '../talos/join/quorum.ts'
@@ -39,11 +38,12 @@ export interface Tools {
  */
 export async function joinControlPlane(migration: Migration, tools: Tools, node: JoiningNode): Promise<void> {
   const { name } = node
-  const context = await joinContext(migration, tools.talosctl, tools.api, node)
+  const { settings, clock } = migration
+  const context = await joinContext({ settings, now: clock.now() }, tools.talosctl, tools.api, node)
   beginAnew(migration, context)
   await migration.step(`Look before ${name} joins`, async () => {
     await showDifferences(migration, context)
-    const results = await checkBeforeJoin(context)
+    const results = await checkBeforeJoin(context, migration)
     showChecks(migration.console, results)
     failOnErrors(results)
   })
@@ -95,7 +95,7 @@ async function giveConfig(migration: Migration, { talosctl }: Tools, { node, wan
   const members = await memberStates(talosctl, [pattern.address])
   const joinedBefore = members.some(({ address }) => address === node.address)
   if (!joinedBefore) verifyMayJoin(members, node.name)
-  const machine = await applyConfig(migration, talosctl, node.address, found, wanted, joinUndoKind)
+  const machine = await applyConfig(migration, talosctl, node.address, found, wanted)
   if (machine) await migration.wait(machineRuns(talosctl, node.address, machine, machineTimeout))
 }
 
@@ -139,13 +139,13 @@ async function uncordonOne(migration: Migration, { api }: Tools, name: string): 
 /** The control planes as they are now become what talosconfig and kubeconfig know. */
 export async function pointTo(
   migration: Migration,
-  { encrypt }: Tools,
+  { talosctl, encrypt }: Tools,
   members: readonly MemberState[],
   gone: readonly Address[] = [],
 ): Promise<void> {
   const voters = members.filter(({ learner }) => !learner)
   const addresses = voters.map(({ address }) => address)
-  await setEndpoints(migration, addresses, gone)
+  await setEndpoints(migration, talosctl, addresses, gone)
   const nodes = voters.map(({ hostname, address }) => ({ name: hostname, address }))
   await setWaysToApi(migration, nodes, encrypt)
 }

@@ -28,8 +28,11 @@ export async function bringOtherNodes(migration: Migration, api: KubernetesApi, 
   if (scenario !== 'B') return []
   const machines = await machinesToTell(migration, api)
   const silent = await tellOtherNodes(migration, talosctl, machines)
-  const told = machines.filter(({ node }) => !silent.some((each) => each.node === node))
-  await Promise.all(told.map(({ node }) => migration.wait(nodeReady(api, node, undefined, apiTimeout))))
+  const told = machines.map(({ node }) => node).filter((node) => !silent.some((each) => each.node === node))
+  const ready = (node: string) => migration.wait(nodeReady(api, node, undefined, apiTimeout))
+  if (told.length > 0) {
+    await migration.step(`Wait for ${told.join(', ')}`, async () => void (await Promise.all(told.map(ready))))
+  }
   return silent
 }
 

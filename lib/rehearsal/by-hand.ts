@@ -5,11 +5,13 @@ import { ensureBinaries } from './binaries.ts'
 import { swapWhenAsked } from './operator.ts'
 import { PracticeCluster } from './practice-cluster.ts'
 import { steps } from './rehearse.ts'
+import { prepareMove } from './scenario-b.ts'
 
 export interface PractiseOptions {
   console: Console
   /** Aborted: the cluster is taken away. */
   signal: AbortSignal
+  scenario: 'A' | 'B'
   recovery: 'snapshot' | 'gitops'
 }
 
@@ -18,44 +20,68 @@ export interface PractiseOptions {
  * proven the old machine off, and takes everything away when the signal aborts.
  * @throws OperatorError when the cluster does not come up
  */
-export async function practiseByHand({ console, signal, recovery }: PractiseOptions): Promise<void> {
+export async function practiseByHand({ console, signal, scenario, recovery }: PractiseOptions): Promise<void> {
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
-  const cluster = await PracticeCluster.create({ binaries, step, keep: false, signal })
+  const cluster = await PracticeCluster.create({
+    binaries,
+    step,
+    keep: false,
+    signal,
+    workers: scenario === 'B' ? 2 : 0,
+  })
   try {
     await cluster.start()
+    const moving =
+      scenario === 'B' ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
-      tell(cluster, console, recovery)
-      const replacement = await swapWhenAsked(cluster, { signal })
+      tell(cluster, console, { scenario, recovery, settings: moving?.settings ?? [] })
+      const replacement = await swapWhenAsked(cluster, { signal, ...(moving ? { address: moving.address } : {}) })
       if (replacement)
-        console.info(`The hardware was swapped: ${replacement.hardware.name} is on at ${cluster.address}.`)
+        console.info(`The hardware was swapped: ${replacement.hardware.name} is on at ${replacement.hardware.address}.`)
       await aborted(signal)
     } finally {
       await adversaries.stop()
+      await moving?.stop()
     }
   } finally {
     await cluster.destroy()
   }
 }
 
-function tell(cluster: PracticeCluster, console: Console, recovery: PractiseOptions['recovery']): void {
+interface Chosen {
+  scenario: 'A' | 'B'
+  recovery: PractiseOptions['recovery']
+  /** for the environment */
+  settings: readonly string[]
+}
+
+function tell(cluster: PracticeCluster, console: Console, { scenario, recovery, settings }: Chosen): void {
   const { homelab, binaries, address } = cluster
   const { CLUSTER, ENV_DIR } = cluster.environment
   console.info('')
   console.info(`The practice cluster runs at ${address}. In another terminal, in the folder of talos-migrate:`)
   console.info('')
   console.info(`  export CLUSTER=${CLUSTER} ENV_DIR=${ENV_DIR} PATH="$PATH:${dirname(binaries.task)}"`)
+  if (scenario !== 'A') console.info(`  export ${[`SCENARIO=${scenario}`, ...settings].join(' ')}`)
   if (recovery === 'gitops') console.info('  export RECOVERY=gitops')
   console.info('  task migrate:plan migrate:preflight')
-  console.info('  task migrate:backup migrate:drain migrate:shutdown    (the hardware is swapped when it is off)')
-  console.info('  task migrate:provision migrate:resume migrate:verify')
+  for (const line of evenings[scenario]) console.info(`  ${line}`)
   console.info('')
   console.info('And to look around:')
   console.info(`  ${binaries.talosctl} --talosconfig ${homelab.talosconfig} get members`)
   console.info(`  kubectl --kubeconfig ${homelab.kubeconfig} get pods -A`)
   console.info('')
   console.info('Ctrl-C here takes it all away.')
+}
+
+const evenings: Record<'A' | 'B', readonly string[]> = {
+  A: [
+    'task migrate:backup migrate:drain migrate:shutdown    (the hardware is swapped when it is off)',
+    'task migrate:provision migrate:resume migrate:verify',
+  ],
+  B: ['task migrate:run    (the hardware is swapped when the old machine is off)'],
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

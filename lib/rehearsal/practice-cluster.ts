@@ -142,14 +142,13 @@ export class PracticeCluster {
     await Promise.all(
       numbers.map(async (number) => {
         const name = `worker0${number}`
-        const address = this.#network.address(nodeHost + 10 + number)
-        const worker = this.#makeMachine(name, 10 + number, address)
+        const worker = this.#makeMachine(name, 10 + number, this.addressAt(nodeHost + 10 + number))
         this.workers.push(worker)
         worker.powerOn()
         await worker.waitFor('maintenance-ready', wait)
         const patch = JSON.stringify({ machine: { network: { hostname: name } } })
         const config = ['--file', this.homelab.workerConfig, '--config-patch', patch]
-        await this.talosctl('apply-config', '--insecure', '--nodes', address, ...config)
+        await this.talosctl('apply-config', '--insecure', '--nodes', worker.hardware.address, ...config)
       }),
     )
     await this.#nodesReady(wait)
@@ -197,8 +196,8 @@ export class PracticeCluster {
 
   /** A machine of another cluster, on an address of its own in the same network. */
   addStranger(name: string): PracticeMachine {
-    const number = 100 + this.strangers.length
-    const machine = this.#makeMachine(name, number - 50, this.#network.address(number))
+    const host = 100 + this.strangers.length
+    const machine = this.#makeMachine(name, host - 50, this.addressAt(host))
     this.strangers.push(machine)
     return machine
   }

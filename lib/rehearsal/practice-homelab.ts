@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
-import { variables } from '../settings.ts'
+import { variables } from '../settings/variables.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
+import { repositoryFiles } from './homelab-repository.ts'
 import { makeOperatorFiles, type OperatorFiles, operatorFiles } from './operator-files.ts'
 import { runTalosctl } from './run-talosctl.ts'
 
@@ -71,7 +72,7 @@ export async function createHomelab(options: HomelabOptions): Promise<PracticeHo
   writeFileSync(homelab.ageIdentityFile, `${identity}\n`, ownerOnly)
   const file = environmentFile(homelab, options, await identityToRecipient(identity))
   writeFileSync(join(homelab.envDir, `${practiceNames.environment}.env`), file, ownerOnly)
-  await makeRepository(folder)
+  await makeRepository(folder, options.address)
   return homelab
 }
 
@@ -156,9 +157,11 @@ function fatesOfVolumes(): Partial<Record<keyof typeof variables, string>> {
 }
 
 /** A clean work tree, as preflight wants it. Without git there is none, and preflight says so. */
-async function makeRepository(folder: string): Promise<void> {
-  writeFileSync(join(folder, '.gitignore'), '.output/\nconfigs/\n')
-  writeFileSync(join(folder, 'README.md'), 'The homelab of a practice cluster.\n')
+async function makeRepository(folder: string, address: string): Promise<void> {
+  for (const [path, text] of Object.entries(repositoryFiles(address))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
   const author = ['-c', 'user.name=rehearsal', '-c', 'user.email=rehearsal@localhost']
   try {
     const git = (...args: string[]) => promisify(execFile)('git', [...author, ...args], { cwd: folder })

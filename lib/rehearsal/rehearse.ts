@@ -10,13 +10,13 @@ import { startAdversaries } from './adversaries.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime } from './downtime.ts'
-import { movedProofs } from './moved.ts'
 import { provenOffAt, swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
 import { compareRebuilt, convergedProof, readAnnounced } from './rebuilt.ts'
 import { runTask } from './run-task.ts'
+import { type Moving, prepareMove } from './scenario-b.ts'
 import { readTruth, type Truth } from './truth.ts'
 import { volumesProof } from './volume-trees.ts'
 
@@ -44,6 +44,8 @@ export interface Rehearsal {
   downtime: Downtime
   before: Truth
   recovery: RehearsalOptions['recovery']
+  /** What else was not compared, in words. */
+  excused: string[]
   /** Folders of local-path volumes that stayed behind on the old machine's disk. */
   leftBehind: string[]
 }
@@ -74,23 +76,26 @@ export async function rehearseScenario(options: RehearsalOptions): Promise<Rehea
 }
 
 async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
-  const before = await step('Write down every object of the cluster', () => truthOf(cluster))
+  const isMove = options.scenario === 'B'
+  const moving = isMove ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
+  const owed = (truth: Truth) => moving?.owed(truth) ?? truth
+  const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
   const kubeconfig = readFileSync(cluster.homelab.kubeconfig, 'utf8')
-  const availability = await watchAvailability(kubeconfig, { movesTo: newAddress(cluster, options) })
+  const availability = await watchAvailability(kubeconfig, { movesTo: moving?.address })
   try {
-    const { exitCode, replacement } = await planAndMigrate(cluster, options)
+    const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
     const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
     const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
         ? await proveRebuilt(cluster, before)
-        : compareTruths(before, await truthOf(cluster))),
+        : compareTruths(before, owed(await truthOf(cluster)))),
       proof,
       offProof(cluster.old),
       await etcdProof(cluster),
-      ...(options.scenario === 'B' ? await movedProofs(cluster) : []),
+      ...((await moving?.proofs()) ?? []),
     ])
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
@@ -98,20 +103,26 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       provenOff: provenOffAt(journalOf(cluster)),
     })
     const { recovery } = options
-    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, leftBehind }
+    const excused = moving ? [moving.excused] : []
+    return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, excused, leftBehind }
   } finally {
     availability.stop()
     await adversaries.stop()
+    await moving?.stop()
   }
 }
 
 /** As migrate(), with the plan before it: it writes down what is restored, and announces what is lost. */
-async function planAndMigrate(cluster: PracticeCluster, options: RehearsalOptions): ReturnType<typeof migrate> {
+async function planAndMigrate(
+  cluster: PracticeCluster,
+  options: RehearsalOptions,
+  moving: Moving | undefined,
+): ReturnType<typeof migrate> {
   if (options.recovery === 'gitops') {
     const exitCode = await taskOf(cluster, ['migrate:plan', 'RECOVERY=gitops'], options)
     if (exitCode !== 0) return { exitCode, replacement: null }
   }
-  return migrate(cluster, options)
+  return migrate(cluster, options, moving)
 }
 
 async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Proof[]> {
@@ -128,25 +139,19 @@ async function proveRebuilt(cluster: PracticeCluster, before: Truth): Promise<Pr
 async function migrate(
   cluster: PracticeCluster,
   options: RehearsalOptions,
+  moving: Moving | undefined,
 ): Promise<{ exitCode: number; replacement: PracticeMachine | null }> {
   const ended = new AbortController()
-  const address = newAddress(cluster, options)
   const signal = AbortSignal.any([options.signal, ended.signal])
-  const swap = swapWhenAsked(cluster, { signal, ...(address === undefined ? {} : { address }) })
+  const swap = swapWhenAsked(cluster, { signal, ...(moving ? { address: moving.address } : {}) })
   // It is awaited when the run has ended; until then a failure of it must not count as one that nobody handles.
   swap.catch(() => undefined)
-  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`]
-  const exitCode = await taskOf(
-    cluster,
-    ['migrate:run', ...settings, ...(address ? [`NEW_TALOS_NODE=${address}`, 'LIQO_NAMESPACE=liqo-practice'] : [])],
-    options,
-  )
+  const settings = [`SCENARIO=${options.scenario}`, `RECOVERY=${options.recovery}`, ...(moving?.settings ?? [])]
+  // What is rewritten is asked for at a terminal.
+  const flags = moving ? [...options.flags, '--yes'] : options.flags
+  const exitCode = await taskOf(cluster, ['migrate:run', ...settings], { ...options, flags })
   ended.abort()
   return { exitCode, replacement: await swap }
-}
-
-function newAddress(cluster: PracticeCluster, { scenario }: RehearsalOptions): string | undefined {
-  return scenario === 'B' ? cluster.newAddress : undefined
 }
 
 /** Types a task as the operator of the practice cluster. @returns its exit code */
@@ -225,19 +230,19 @@ export function runFailed(
     means: 'What is written above is what an operator would have seen. The practice cluster is taken away.',
     next: keep
       ? `Look at the run in ${cluster.homelab.outputDir} and at the machines' logs: ${logs}`
-      : 'npm run rehearse -- --scenario A --keep   leaves its folder behind for a look',
+      : 'With --keep it leaves its folder behind for a look.',
   })
 }
 
 /** Shows what the rehearsal came to: phases, proofs, what was left out of them, downtime. */
 export function showRehearsal(rehearsal: Rehearsal, console: Console): void {
-  const { phases, proofs, downtime, before, recovery, leftBehind } = rehearsal
+  const { phases, proofs, downtime, before, recovery, excused, leftBehind } = rehearsal
   const rows = phases.map(({ name, seconds, result }) => [name, formatSeconds(seconds), result])
   console.table('Phases', ['phase', 'duration', 'result'], rows)
   showProofs(proofs, console)
   console.info('')
   console.info('What may differ between the two clusters:')
-  for (const line of excusedLines(before, recovery)) console.info(`  ${line}`)
+  for (const line of [...excusedLines(before, recovery), ...excused]) console.info(`  ${line}`)
   const accepted = canCopy() ? 'as accepted' : 'for there is no rsync here to copy it (apt-get install rsync)'
   console.warn(`Left on the old machine's disk, ${accepted}: the data of ${leftBehind.join(', ') || 'no volume'}.`)
   showDowntime(downtime, console)

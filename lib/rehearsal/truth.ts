@@ -99,7 +99,8 @@ function withoutGivenOut(group: string, resource: string, content: unknown): unk
   return JSON.parse(JSON.stringify(content, dropped))
 }
 
-async function listable(api: KubernetesApi): Promise<Listable[]> {
+/** Every resource that the API server lists, once, in its preferred version. */
+export async function listable(api: KubernetesApi): Promise<Listable[]> {
   const found = new Map<string, Listable>()
   for (const { group, path } of await everyVersion(api)) {
     for (const { name, verbs } of resources.parse(await api.get(path)).resources) {

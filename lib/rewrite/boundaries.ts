@@ -1,8 +1,8 @@
 // Whether what looks like an address stands for itself, or is a part of something longer. Positions are those of latin1 text, which
 // has one character a byte.
 
-/** \n, \t, \b … of strings and regular expressions, \u0022, \x22, %2F, and the end of a terminal's colour. */
-const endOfEscape = /(?:\\[bBnrtfvsSWD]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%[0-9A-Fa-f]{2}|\[[0-9;]*m)$/
+/** \n, \t, \b … of strings and regular expressions, \u0022, \x22, %2F, and the end of a terminal's colour; but %2E is a dot. */
+const endOfEscape = /(?:\\[bBnrtfvsSWD]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%(?!2[Ee])[0-9A-Fa-f]{2}|\[[0-9;]*m)$/
 const escapeReach = 12
 
 /** For what may stand anywhere. */
@@ -19,7 +19,7 @@ export interface Boundary {
 /** Not in a longer number, a longer dotted string, a version or a name. `..` is a range, and a dot at the end ends a sentence. */
 export const dotted: Boundary = {
   notBefore: /[0-9A-Za-z]$|(?<!\.)\.$/,
-  notBehind: /^(?:[0-9A-Za-z]|\\*\.[0-9A-Za-z_-]|\\+[dw]|\[(?:0-9|\\+d))/,
+  notBehind: /^(?:[0-9A-Za-z]|(?:\\*\.|%2[Ee])[0-9A-Za-z_-]|\\+[dw]|\[(?:0-9|\\+d))/,
 }
 
 /** As part of a host name: between hyphens and dots, but not in a longer row of numbers. */

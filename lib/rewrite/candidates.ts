@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import ipaddr from 'ipaddr.js'
 import { projectFolder } from '../settings.ts'
+import type { SearchedFiles } from './files.ts'
 import type { Mapping } from './mapping.ts'
+import type { RepositoryPath } from './repository.ts'
 import { type Scanned, scanFiles } from './scan.ts'
 
-const separator = String.raw`[-.\\[\]]{1,6}`
-const secret = `Secret(?<=kind["']?\\s*:\\s*["']?Secret)`
+const separator = String.raw`(?:[-.\\[\]]|%2[Ee]){1,6}`
+const secret = String.raw`(?<![0-9A-Za-z])Secret\b`
 /** For fewer a thread's start takes longer than it saves. */
 const filesPerThread = 4000
 const mostThreads = 4
@@ -17,14 +19,20 @@ const mostThreads = 4
 /**
  * Which files may hold one of the old addresses: a first look at all of them, which lets through more than hits but never less.
  * @param root the repository's folder
- * @param paths as RepositoryPath
+ * @param grepped what Git has found in the tracked files; undefined when it could not look
  */
 export async function findCandidates(
   root: string,
-  paths: readonly string[],
+  { paths, ungrepped }: Pick<SearchedFiles, 'paths' | 'ungrepped'>,
+  grepped: readonly RepositoryPath[] | undefined,
   mappings: readonly Mapping[],
 ): Promise<Scanned> {
-  const source = sourceFor(mappings)
+  const scanned = await scanInThreads(root, grepped === undefined ? paths : ungrepped, sourceFor(mappings))
+  const found = new Set<string>([...(grepped ?? []), ...scanned.candidates])
+  return { ...scanned, candidates: paths.filter((path) => found.has(path)) }
+}
+
+async function scanInThreads(root: string, paths: readonly string[], source: string): Promise<Scanned> {
   const threads = Math.max(1, Math.min(mostThreads, availableParallelism(), Math.floor(paths.length / filesPerThread)))
   const size = Math.ceil(paths.length / threads)
   const shares = Array.from({ length: threads }, (_, at) => paths.slice(at * size, (at + 1) * size))
@@ -51,7 +59,10 @@ function workerFile(): string {
     : join(projectFolder, 'dist', 'scan-worker.js')
 }
 
-/** A regular expression that matches in every file that holds a spelling, and every Secret's manifest. */
+/**
+ * A regular expression that matches in a line of every file that holds a spelling, and of every Secret's manifest. JavaScript and PCRE
+ * read it alike.
+ */
 export function sourceFor(mappings: readonly Mapping[]): string {
   const each = mappings.map(({ from }) =>
     ipaddr.parse(from).kind() === 'ipv6' ? sourceOfIPv6(from) : sourceOfIPv4(from),
@@ -59,24 +70,14 @@ export function sourceFor(mappings: readonly Mapping[]): string {
   return [...each, secret].join('|')
 }
 
-/**
- * A search looks first at what a pattern begins with: the rarer that is, the faster. So each begins with the two longest neighbours, and
- * the rest is looked at when they are found.
- */
+/** Backwards it stands only in names of reverse DNS: their end tells them from other numbers, and is rarer than their beginning. */
 function sourceOfIPv4(address: string): string {
   const parts = address.split('.')
   const hex = parts.map((part) => Number(part).toString(16).padStart(2, '0')).join('')
   const [high = '', low = ''] = [hex.slice(0, 4), hex.slice(4)].map((half) => Number.parseInt(half, 16).toString(16))
   const inHex = `${inAnyCase(high)}(?:${inAnyCase(hex.slice(4))}|:0{0,3}${inAnyCase(low)})`
-  return [fromNeighbours(parts), fromNeighbours(parts.toReversed()), inHex].join('|')
-}
-
-function fromNeighbours(parts: readonly string[]): string {
-  const lengthAt = (at: number) => (parts[at]?.length ?? 0) + (parts[at + 1]?.length ?? 0)
-  const at = [0, 1, 2].toSorted((one, other) => lengthAt(other) - lengthAt(one))[0] ?? 0
-  const until = parts.slice(0, at + 2).join(separator)
-  const rest = parts.slice(at + 2).map((part) => separator + part)
-  return `${parts[at]}${separator}${parts[at + 1]}(?<=${until})${rest.join('')}`
+  const backwards = `${parts[1]}${separator}${parts[0]}${String.raw`\\{0,4}\.[iI][nN]-`}`
+  return [parts.join(separator), backwards, inHex].join('|')
 }
 
 /** Its longest group, which every spelling holds; but for names of reverse DNS. */

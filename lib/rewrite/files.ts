@@ -7,6 +7,8 @@ import type { Rules } from './rules.ts'
 /** What is searched, and what is not although it lies there. */
 export interface SearchedFiles {
   readonly paths: RepositoryPath[]
+  /** those of them that `git grep` does not look at as they are on the disk */
+  readonly ungrepped: RepositoryPath[]
   /** those that are searched although Git ignores them */
   readonly ignored: ReadonlySet<RepositoryPath>
   /** repositories of their own that Git does not track, which are left alone */
@@ -20,15 +22,18 @@ type OwnPlaces = Pick<Settings, 'outputDir' | 'backupDir' | 'talosconfig' | 'kub
  * itself writes (OUTPUT_DIR, BACKUP_DIR, .output), and without TALOSCONFIG and KUBECONFIG, which are changed as what they are.
  */
 export function filesToSearch(
-  { root, tracked, untracked, ignored }: Repository,
+  { root, tracked, ungrepped, dirty, untracked, ignored }: Repository,
   rules: Rules,
   settings: OwnPlaces,
 ): SearchedFiles {
   const mattering = new Set(ignored.filter((path) => rules.matters(path)).flatMap((path) => expand(root, path)))
   const isOwn = ownPlaces(root, settings)
-  const all = [...tracked, ...untracked.filter((path) => !path.endsWith('/')), ...mattering]
+  const others = [...untracked.filter((path) => !path.endsWith('/')), ...mattering]
+  // A link that has become a file is a link to Git, until it is committed.
+  const unsearched = new Set([...ungrepped, ...dirty, ...others])
   return {
-    paths: all.filter((path) => !isOwn(path)),
+    paths: [...tracked, ...others].filter((path) => !isOwn(path)),
+    ungrepped: [...unsearched].filter((path) => !isOwn(path)),
     ignored: mattering,
     otherRepositories: untracked.filter((path) => path.endsWith('/')),
   }

@@ -15,6 +15,8 @@ export interface Repository {
   readonly root: string
   /** files, links and submodules */
   readonly tracked: RepositoryPath[]
+  /** what of these `git grep` passes over, or does not read from the disk: links, submodules, what it was told to take as unchanged */
+  readonly ungrepped: RepositoryPath[]
   /** neither tracked nor ignored; what ends in a slash is a repository of its own */
   readonly untracked: RepositoryPath[]
   /** a folder that is ignored as a whole stands for all that is in it, with a slash at its end */
@@ -33,14 +35,33 @@ export async function readRepository(folder: string): Promise<Repository> {
       next: 'Set HOMELAB_DIR to the homelab’s repository.',
     })
   })
-  const prefix = await prefixIn(root)
-  const [index, status] = await Promise.all([git(root, indexed), git(root, state)])
-  // A file in conflict has several entries, one behind the other.
-  const tracked = fields(index).filter((path, at, all) => path !== all[at - 1]) as RepositoryPath[]
-  return { root, tracked, ...parseStatus(fields(status), prefix) }
+  const [prefix, index, status] = await Promise.all([git(root, inside), git(root, indexed), git(root, state)])
+  return { root, ...parseIndex(fields(index)), ...parseStatus(fields(status), prefix.replace(/\n$/, '')) }
 }
 
-const indexed = ['ls-files', '-z']
+/**
+ * Has Git look through the tracked files, which it does in several threads: a first look, as scanFiles takes it.
+ * @param source what is looked for, of a regular expression that PCRE and JavaScript both know, within a line
+ * @returns undefined when Git has anything to complain of: a file that cannot be read, or that it was built without PCRE
+ */
+export async function grepTracked(folder: string, source: string): Promise<RepositoryPath[] | undefined> {
+  const none = { stdout: '', stderr: '' }
+  const { stdout, stderr } = (await runGit(folder, [...grep, '-e', source]).catch(
+    (error: { code?: unknown } & typeof none) =>
+      // It found nothing.
+      error.code === 1 ? error : undefined,
+  )) ?? { ...none, stderr: 'failed' }
+  return stderr === '' ? (fields(stdout) as RepositoryPath[]) : undefined
+}
+
+// Settings of the operator's own change neither what is looked at nor how it is told.
+const grep = [
+  ...['-c', 'submodule.recurse=false', '-c', 'grep.fullName=false', '-c', 'grep.fallbackToNoIndex=false'],
+  ...['grep', '--files-with-matches', '--null', '--text', '--no-color', '--perl-regexp'],
+]
+/** The homelab may be a folder of a larger repository; Git's status counts from that one's root. */
+const inside = ['rev-parse', '--show-prefix']
+const indexed = ['ls-files', '-z', '-v', '--stage']
 const state = [
   'status',
   '--porcelain',
@@ -53,37 +74,26 @@ const state = [
   '.',
 ]
 
-/** The homelab may be a folder of a larger repository; Git's status counts from that one's root. */
-async function prefixIn(root: string): Promise<string> {
-  const { stdout } = await run('git', ['rev-parse', '--show-prefix'], { cwd: root, env: environment() }).catch(
-    (error: unknown) => {
-      const complaint = String((error as { stderr?: string }).stderr ?? messageOf(error)).trim()
-      throw new OperatorError(`${root} (HOMELAB_DIR) is not a Git repository that can be read: ${complaint}`, {
-        means: 'What belongs to the homelab is what Git tracks, and what it does not ignore. Nothing was changed.',
-        next: 'Set HOMELAB_DIR to the homelab’s repository. To make one of a folder: git init, git add, git commit.',
-        cause: error,
-      })
-    },
-  )
-  return Buffer.from(stdout.replace(/\n$/, '')).toString('latin1')
-}
-
 async function git(root: string, args: readonly string[]): Promise<string> {
   try {
-    const { stdout } = await run('git', ['-c', 'core.fsmonitor=false', ...args], {
-      cwd: root,
-      env: environment(),
-      encoding: 'latin1',
-      maxBuffer: 2 ** 30,
-    })
-    return stdout
+    return (await runGit(root, args)).stdout
   } catch (error) {
-    throw new OperatorError(`git ${args[0]} failed in ${root}: ${messageOf(error)}`, {
-      means: 'Nothing was changed.',
-      next: `See what it says: git -C ${root} ${args[0]}`,
+    const complaint = String((error as { stderr?: string }).stderr || messageOf(error)).trim()
+    throw new OperatorError(`${root} (HOMELAB_DIR) is not a Git repository that can be read: ${complaint}`, {
+      means: 'What belongs to the homelab is what Git tracks, and what it does not ignore. Nothing was changed.',
+      next: 'Set HOMELAB_DIR to the homelab’s repository. To make one of a folder: git init, git add, git commit.',
       cause: error,
     })
   }
+}
+
+function runGit(root: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  return run('git', ['-c', 'core.fsmonitor=false', ...args], {
+    cwd: root,
+    env: environment(),
+    encoding: 'latin1',
+    maxBuffer: 2 ** 30,
+  })
 }
 
 /** Of this folder's repository, whatever the process was called from; and without writing its index. */
@@ -94,6 +104,19 @@ function environment(): NodeJS.ProcessEnv {
 
 function fields(output: string): string[] {
   return output.split('\0').filter((field) => field !== '')
+}
+
+/** `TAG MODE OBJECT STAGE\tPATH`: see git-ls-files(1), -v and --stage. */
+function parseIndex(entries: readonly string[]) {
+  const found = { tracked: [] as RepositoryPath[], ungrepped: [] as RepositoryPath[] }
+  for (const entry of entries) {
+    const path = entry.slice(entry.indexOf('\t') + 1) as RepositoryPath
+    // A file in conflict has several entries, one behind the other.
+    if (path === found.tracked.at(-1)) continue
+    found.tracked.push(path)
+    if (!entry.startsWith('H 100')) found.ungrepped.push(path)
+  }
+  return found
 }
 
 /** `XY PATH`: see git-status(1), porcelain format version 1. */

@@ -7,7 +7,7 @@ import { filesToSearch } from './files.ts'
 import { includedClasses } from './flags.ts'
 import { describeMappings, type Mapping } from './mapping.ts'
 import { type Plan, planEdits } from './plan.ts'
-import { type Repository, type RepositoryPath, readRepository } from './repository.ts'
+import { grepTracked, type Repository, type RepositoryPath, readRepository } from './repository.ts'
 import { shown } from './repository-files.ts'
 import { loadRules } from './rules.ts'
 import { showPassedOver, showRewrite } from './show.ts'
@@ -22,8 +22,12 @@ import { readUndoFile, writeUndoFile } from './undo-file.ts'
  */
 export async function rewriteRepository(migration: Migration, mappings: readonly Mapping[]): Promise<Json> {
   await finishInterrupted(migration)
-  const repository = await readRepository(migration.settings.homelabDir)
-  const plan = await planRewrite(migration, repository, mappings)
+  const { homelabDir } = migration.settings
+  const [repository, grepped] = await Promise.all([
+    readRepository(homelabDir),
+    grepTracked(homelabDir, sourceFor(mappings)),
+  ])
+  const plan = await planRewrite(migration, repository, grepped, mappings)
   showRewrite(migration, repository.root, plan)
   const changed = plan.files.filter(({ edits }) => edits.length > 0)
   const left = plan.files.length - changed.length
@@ -39,12 +43,17 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
   return { changed: changed.length, left }
 }
 
-async function planRewrite(migration: Migration, repository: Repository, mappings: readonly Mapping[]): Promise<Plan> {
+async function planRewrite(
+  migration: Migration,
+  repository: Repository,
+  grepped: readonly RepositoryPath[] | undefined,
+  mappings: readonly Mapping[],
+): Promise<Plan> {
   const { settings, flags } = migration
   const { root } = repository
   const rules = loadRules(settings.homelabDir)
-  const { paths, ignored, otherRepositories } = filesToSearch(repository, rules, settings)
-  const { candidates, unreadable, folders } = await findCandidates(root, paths, mappings)
+  const { paths, ungrepped, ignored, otherRepositories } = filesToSearch(repository, rules, settings)
+  const { candidates, unreadable, folders } = await findCandidates(root, { paths, ungrepped }, grepped, mappings)
   const fileNames = namesWithAddress(paths, mappings)
   showPassedOver(migration, [...folders, ...otherRepositories], [...fileNames])
   const plan = planEdits(candidates as RepositoryPath[], {

@@ -25,8 +25,8 @@ export interface Spelling {
   readonly boundary: Boundary
 }
 
-/** Dots may be escaped, once or several times, as in regular expressions and in those inside of strings. */
-const dot = String.raw`(\\{0,4}\.|\[\.\])`
+/** Dots may be escaped, once or several times, as in regular expressions and in those inside of strings, or as in URLs. */
+const dot = String.raw`(\\{0,4}\.|\[\.\]|%2[Ee])`
 const endsName = '(?![0-9A-Za-z-])'
 /** Services that resolve a name to the address in it. Source: https://nip.io, https://sslip.io */
 const wildcardDns = String.raw`(?=\\{0,4}\.(?:nip|sslip|xip)\\{0,4}\.io${endsName})`
@@ -97,7 +97,7 @@ export function findIn(text: string, spellings: readonly Spelling[]): { hits: Hi
       const [start, end] = [match.index, match.index + match[0].length]
       const fresh = becomes(match)
       if (fresh === undefined) continue
-      const spelling = name === 'dotted' && /[\\[]/.test(match[0]) ? 'escaped' : name
+      const spelling = name === 'dotted' && /[\\[%]/.test(match[0]) ? 'escaped' : name
       if (isApart(text, start, end, boundary)) hits.push({ start, end, becomes: fresh, spelling })
       else if (!isInNumber(text, start, end)) others.push({ start, end })
     }

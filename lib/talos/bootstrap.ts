@@ -7,21 +7,26 @@ import { patiently, TalosctlError } from './talosctl-error.ts'
 /** bootstrapped: asked for now. had-data: etcd has been bootstrapped there before, by whom must be proven afterwards. */
 export type BootstrapOutcome = 'bootstrapped' | 'had-data'
 
+/** Looks at etcd, a second apart, before an order is repeated whose answer was lost: it may be starting. */
+const looksBeforeAgain = 20
+
 /**
  * Has etcd recovered from a snapshot on a machine whose etcd is empty, as soon as the machine takes the order. Never given
  * to an etcd that has members: what a killed run has bootstrapped is found and kept. talosctl's exit code 0 only means
  * that the service was told to start: look at etcd afterwards (oneHealthyVoter).
  * @param snapshot the plain file, in a memory folder; checked before (talosctl panics on one that is cut off)
  * @param timeoutSeconds how long to wait until the machine takes the order (it synchronises its clock first)
+ * @param mayBeGiven whether a run that was killed may have given the order already
  */
 export function bootstrapFrom(
   talosctl: Talosctl,
   target: Target,
   snapshot: string,
   timeoutSeconds: number,
+  mayBeGiven = false,
 ): Condition<BootstrapOutcome> {
   const args = ['bootstrap', `--recover-from=${snapshot}`]
-  return bootstrapAccepted(talosctl, target, args, 'recover etcd', timeoutSeconds)
+  return bootstrapAccepted(talosctl, target, args, 'recover etcd', timeoutSeconds, mayBeGiven)
 }
 
 /** As bootstrapFrom, with an etcd that begins empty. */
@@ -29,8 +34,9 @@ export function bootstrapEmpty(
   talosctl: Talosctl,
   target: Target,
   timeoutSeconds: number,
+  mayBeGiven = false,
 ): Condition<BootstrapOutcome> {
-  return bootstrapAccepted(talosctl, target, ['bootstrap'], 'begin a new etcd', timeoutSeconds)
+  return bootstrapAccepted(talosctl, target, ['bootstrap'], 'begin a new etcd', timeoutSeconds, mayBeGiven)
 }
 
 function bootstrapAccepted(
@@ -39,7 +45,9 @@ function bootstrapAccepted(
   args: string[],
   order: string,
   timeoutSeconds: number,
+  mayBeGiven: boolean,
 ): Condition<BootstrapOutcome> {
+  let looksLeft = mayBeGiven ? looksBeforeAgain : 0
   return {
     name: `${target.address} accepts the order to ${order}`,
     timeoutSeconds,
@@ -50,12 +58,14 @@ function bootstrapAccepted(
         // Before its bootstrap the service is prepared and does not run.
         const { running } = await etcdService(talosctl, target)
         if (running) return { met: true, value: 'had-data' as const }
+        if (looksLeft-- > 0) return { met: false, saw: 'the order may have been given; etcd does not run yet' }
         try {
           await talosctl.run(target, args, { deadline: 300 })
           return { met: true, value: 'bootstrapped' as const }
         } catch (error) {
           if (error instanceof TalosctlError && error.reason === 'already-exists')
             return { met: true, value: 'had-data' as const }
+          if (error instanceof TalosctlError && error.reason === 'silent') looksLeft = looksBeforeAgain
           throw error
         }
       }),

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { $ } from 'zx/core'
 import { messageOf, OperatorError } from '../migration/errors.ts'
+import { findOnPath, isExecutable } from '../migration/executables.ts'
 import type { Settings } from '../settings.ts'
-import { findOnPath, isExecutable } from './talosctl.ts'
 
 /** What etcd's own tool says of a snapshot file. */
 export interface SnapshotStatus {

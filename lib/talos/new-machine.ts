@@ -103,7 +103,6 @@ function notInMaintenance(address: Address, saw: string): OperatorError {
 /**
  * Gives the new machine its config. A machine that has it already is left alone, and so is a silent one, which is
  * restarting: whether it took effect is seen by machineRuns.
- * @param kind of the undo data
  * @throws OperatorError when another machine has come to the address meanwhile
  */
 export async function applyConfig(
@@ -112,7 +111,6 @@ export async function applyConfig(
   address: Address,
   machine: MachineIdentity | undefined,
   config: MachineConfig,
-  kind = 'machine-config',
 ): Promise<MachineIdentity | undefined> {
   const what = `Apply ${config.origin} to the machine at ${address}`
   if (!machine) {
@@ -120,7 +118,7 @@ export async function applyConfig(
     await migration.change(what, { apply: () => Promise.reject(new Error('there is no machine to apply a config to')) })
     return undefined
   }
-  const undo = { kind, address, uuid: machine.uuid, macs: machine.macs }
+  const undo = { kind: 'machine-config', address, uuid: machine.uuid, macs: machine.macs }
   await migration.change(`${what} (${describeMachine(machine)})`, {
     undo,
     apply: async () => {

@@ -45,7 +45,9 @@ export async function tellOtherNodes(
   const silent: Silent[] = []
   for (const machine of machines) {
     try {
-      await tellNode(migration, talosctl, machine)
+      await migration.step(`Tell ${machine.node} where the control plane is`, () =>
+        tellNode(migration, talosctl, machine),
+      )
     } catch (error) {
       if (!(error instanceof TalosctlError) || !error.transient) throw error
       silent.push({ node: machine.node, saw: seenIn(error) })

@@ -107,12 +107,14 @@ export async function recoverEtcd(
   folder: string,
 ): Promise<void> {
   const { apiTimeout } = migration.settings
-  await migration.change(`Recover etcd on ${address} from ${source.origin}`, {
+  const what = `Recover etcd on ${address} from ${source.origin}`
+  const mayBeGiven = migration.journal.standingChange(what) !== undefined
+  await migration.change(what, {
     undo: { kind: 'etcd', address },
     apply: async () => {
       const path = await source.open(folder)
       await checkSnapshotFile(path)
-      const outcome = await migration.wait(bootstrapFrom(talosctl, { address }, path, apiTimeout))
+      const outcome = await migration.wait(bootstrapFrom(talosctl, { address }, path, apiTimeout, mayBeGiven))
       if (outcome === 'had-data')
         migration.console.info(`etcd on ${address} was bootstrapped before; it is kept and checked.`)
     },
@@ -127,10 +129,12 @@ export async function recoverEtcd(
  */
 export async function beginEtcd(migration: Migration, talosctl: Talosctl, address: Address): Promise<void> {
   const { apiTimeout } = migration.settings
-  await migration.change(`Begin a new etcd on ${address}`, {
+  const what = `Begin a new etcd on ${address}`
+  const mayBeGiven = migration.journal.standingChange(what) !== undefined
+  await migration.change(what, {
     undo: { kind: 'etcd', address },
     apply: async () => {
-      const outcome = await migration.wait(bootstrapEmpty(talosctl, { address }, apiTimeout))
+      const outcome = await migration.wait(bootstrapEmpty(talosctl, { address }, apiTimeout, mayBeGiven))
       if (outcome === 'had-data')
         migration.console.info(`etcd on ${address} was bootstrapped before; it is kept and checked.`)
     },

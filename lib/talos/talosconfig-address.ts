@@ -118,7 +118,8 @@ function told(lists: Lists): string {
   return lists.map(({ list, after }) => `${list} ${after.join(', ')}`).join('; ')
 }
 
-async function setLists(
+/** Sets lists of a context, through talosctl, on a copy in memory. */
+export async function setLists(
   talosctl: Talosctl,
   settings: Pick<Settings, 'memoryDir'>,
   path: string,

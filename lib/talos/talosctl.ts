@@ -1,9 +1,8 @@
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { $, type Options } from 'zx/core'
 import { OperatorError } from '../migration/errors.ts'
+import { findOnPath, isExecutable } from '../migration/executables.ts'
 import type { Address } from '../network/addresses.ts'
 import type { Settings } from '../settings.ts'
 import { TalosctlError, understand } from './talosctl-error.ts'
@@ -201,23 +200,6 @@ async function clientVersion(binary: string): Promise<string> {
 
 function minorOf(version: string): string {
   return /^v?(\d+\.\d+)\./.exec(version)?.[1] ?? version
-}
-
-/** The first executable of that name in the folders of PATH. */
-export async function findOnPath(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter).filter(Boolean)) {
-    if (await isExecutable(join(folder, name))) return join(folder, name)
-  }
-  return undefined
-}
-
-export async function isExecutable(path: string): Promise<boolean> {
-  const file = await stat(path).catch(() => null)
-  if (!file?.isFile()) return false
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
 }
 
 function download(version: string): string {

@@ -5,11 +5,11 @@ import type { ExecutionContext } from 'ava'
 import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
 import { type Adversaries, startAdversaries } from '../../lib/rehearsal/adversaries.ts'
 import { ensureBinaries } from '../../lib/rehearsal/binaries.ts'
-import { movedProofs } from '../../lib/rehearsal/moved.ts'
 import { swapWhenAsked } from '../../lib/rehearsal/operator.ts'
 import { PracticeCluster, type PracticeClusterOptions } from '../../lib/rehearsal/practice-cluster.ts'
 import { compareTruths, etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { runTask, type TaskRun } from '../../lib/rehearsal/run-task.ts'
+import { movedProofs } from '../../lib/rehearsal/scenario-b-proofs.ts'
 import { readTruth, type Truth } from '../../lib/rehearsal/truth.ts'
 
 export interface TaskResult {

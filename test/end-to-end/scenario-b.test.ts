@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { parse } from 'yaml'
 import type { KubernetesObject } from '../../lib/kubernetes/api.ts'
-import type { JournalRecord } from '../../lib/migration/journal.ts'
+import { Journal, type JournalRecord } from '../../lib/migration/journal.ts'
 import { runTalosctl } from '../../lib/rehearsal/run-talosctl.ts'
+import { endpointUndoKind, untellNode } from '../../lib/talos/other-nodes.ts'
+import { Talosctl } from '../../lib/talos/talosctl.ts'
 import { killWhen, memoryFolder, type Practice, practise } from './on-practice-cluster.ts'
 
 test('scenario B: refused at a bad address, killed and with a worker away, it ends with every Node at the new address', async (t) => {
@@ -12,9 +14,10 @@ test('scenario B: refused at a bad address, killed and with a worker away, it en
   const { cluster } = practice
   const [first, second] = cluster.workers
   if (!first || !second) return t.fail('there are two workers')
-  leaveVolumesBehind(practice)
+  leaveOut(practice)
   const memory = memoryFolder(t)
-  const run = ['migrate:run', 'SCENARIO=B', `NEW_TALOS_NODE=${cluster.newAddress}`, `MEMORY_DIR=${memory}`]
+  const moving = ['SCENARIO=B', `NEW_TALOS_NODE=${cluster.newAddress}`, `MEMORY_DIR=${memory}`]
+  const run = ['migrate:run', ...moving, '--', '--yes']
 
   await refusesBadAddresses(t, practice, first.hardware.address)
 
@@ -38,6 +41,8 @@ test('scenario B: refused at a bad address, killed and with a worker away, it en
   t.is(last.exitCode, 0, last.output)
   await practice.prove()
 
+  await isToldBack(t, practice, first.hardware.address)
+
   const log = practice.said()
   t.regex(log, /cluster\.controlPlane\.endpoint: https:\/\/\S+\.54:6443 → https:\/\/\S+\.57:6443/)
   t.regex(log, /The old address stays in cluster\.apiServer\.extraArgs\.api-audiences/)
@@ -48,12 +53,12 @@ test('scenario B: refused at a bad address, killed and with a worker away, it en
 const begun = (records: JournalRecord[], what: RegExp) =>
   records.some((one) => one.type === 'change' && what.test(one.what))
 
-/** That volumes are copied is seen in scenario A, and takes most of its time. */
-function leaveVolumesBehind({ cluster: { homelab } }: Practice): void {
+/** That volumes are copied is seen in scenario A, and that Liqo is peered again in the rehearsal: they take most of its time. */
+function leaveOut({ cluster: { homelab } }: Practice): void {
   const file = join(homelab.envDir, 'rehearsal.env')
   const lines = readFileSync(file, 'utf8').split('\n')
   const others = lines.filter((line) => !/^(EVACUATE_TO|ACCEPT_DATA_LOSS)=/.test(line))
-  writeFileSync(file, `${others.join('\n')}ACCEPT_DATA_LOSS=*/*\n`)
+  writeFileSync(file, `${others.join('\n')}ACCEPT_DATA_LOSS=*/*\nLIQO_NAMESPACE=none\n`)
 }
 
 /** Preflight names it, and drain stops at it: the cluster is as it was. */
@@ -88,6 +93,21 @@ async function refusesBadAddresses(t: ExecutionContext, practice: Practice, work
   t.regex(preflight.output, /IPAddressPool metallb-system\/practice/)
   await api.remove(`/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools/${made.metadata.name}`)
   api.close()
+}
+
+/** What the journal holds of a node is enough to take it back; and what is as it was, or somebody else's, is left alone. */
+async function isToldBack(t: ExecutionContext, practice: Practice, address: string): Promise<void> {
+  const { homelab, binaries } = practice.cluster
+  const talosctl = await Talosctl.open({ ...homelab, talosctl: binaries.talosctl, talosVersion: 'v1.11.1' })
+  const journal = Journal.inMemory(join(homelab.outputDir, 'current/journal.jsonl'), () => new Date())
+  const change = journal.changes({ kind: endpointUndoKind }).find(({ what }) => what.startsWith('Tell worker01 '))
+  if (!change) return t.fail('there is a change of worker01')
+  const takeBack = (one = change) => untellNode(talosctl, { memoryDir: '/dev/shm' }, one)
+  t.is(await takeBack(), 'undone')
+  t.is(await endpointOf(practice, address), `https://${practice.cluster.address}:6443`)
+  t.is(await takeBack(), 'already')
+  const foreign = { ...change, undo: { ...change.undo, endpoint: 'https://127.0.0.1:1', kind: endpointUndoKind } }
+  t.regex(await takeBack(foreign), /^conflict: worker01 goes by/)
 }
 
 async function endpointOf({ cluster }: Practice, address: string): Promise<string> {

@@ -2,10 +2,14 @@ import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { parse } from 'yaml'
 import type { JournalRecord } from '../../lib/migration/journal.ts'
+import { parseAddress } from '../../lib/network/addresses.ts'
 import { addWaiting, addWorker, agreed, killInTurn, talosctlOn, withApi } from '../../lib/rehearsal/control-planes.ts'
 import { lendHands } from '../../lib/rehearsal/hands.ts'
 import type { PracticeMachine } from '../../lib/rehearsal/practice-machine.ts'
 import { table } from '../../lib/rehearsal/proofs.ts'
+import { loadSettings } from '../../lib/settings.ts'
+import { undoJoin } from '../../lib/talos/join/leave.ts'
+import { Talosctl } from '../../lib/talos/talosctl.ts'
 import { foreignConfig } from '../talos/join/foreign.ts'
 import { openSmallCluster } from './control-planes.ts'
 import { killWhen } from './on-practice-cluster.ts'
@@ -113,6 +117,10 @@ test.serial('each of the three may be killed, and the API takes writes through t
 test.serial(
   'one of three is replaced: it leaves in order, which ends at two voters with exit code 1, and joins anew',
   async (t) => {
+    const dry = await task(['migrate:leave', 'NODE=talos01', '--', '--dry-run'])
+    t.is(dry.exitCode, 0, dry.output)
+    t.regex(dry.output, /would Have talos01 leave etcd/)
+    t.is((await names()).length, 3, 'a dry run changes nothing')
     const leaving = await task(['migrate:leave', 'NODE=talos01', '--', '--reset'])
     t.is(leaving.exitCode, 1, leaving.output)
     t.regex(
@@ -147,4 +155,20 @@ test.serial('a dead one is removed, and nobody leaves or joins against the quoru
   t.deepEqual(await names(), ['talos00', 'talos01'])
   const left = await withApi(cluster, cluster.old, (api) => api.getOrNull('/api/v1/nodes/talos02'))
   t.is(left, null)
+  const again = await task(['migrate:join', 'NODE=talos01', `IP=${second.hardware.address}`])
+  t.is(again.exitCode, 1, again.output)
+  t.regex(again.output, /TWO voters/)
+  t.deepEqual(await names(), ['talos00', 'talos01'], 'it was a member, and is one')
+})
+
+test.serial('a join is taken back: the machine leaves etcd in order and is emptied', async (t) => {
+  const { address, uuid, mac } = second.hardware
+  const talosctl = await Talosctl.open(loadSettings(cluster.environment))
+  const undo = { kind: 'machine-config', address, uuid, macs: [mac] }
+  const through = [parseAddress(cluster.address, 'the test')]
+  const since = Date.now()
+  t.is(await undoJoin(talosctl, undo, through), 'undone')
+  await second.waitFor('maintenance-ready', { timeoutSeconds: 120, since })
+  t.deepEqual(await names(), ['talos00'])
+  t.is(await undoJoin(talosctl, undo, through), 'already')
 })

@@ -1,10 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import anyTest, { type TestFn } from 'ava'
 import { resumeArgoCd } from '../../lib/gitops/resume-argocd.ts'
 import { resumeFlux } from '../../lib/gitops/resume-flux.ts'
 import { suspendArgoCd } from '../../lib/gitops/suspend-argocd.ts'
 import { suspendFlux } from '../../lib/gitops/suspend-flux.ts'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
-import { type BareCluster, installDefinitions, startBareCluster } from '../kubernetes/bare-cluster.ts'
+import { type BareCluster, installDefinitions, startBareCluster, until } from '../kubernetes/bare-cluster.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
 
 const test = anyTest as TestFn
@@ -168,6 +169,29 @@ test.serial('a policy that somebody wrote meanwhile is kept and shown with both 
   const told = testMigration({}, { journal, flags: { 'take-back': true } })
   await resumeArgoCd(told.migration, api)
   t.deepEqual((await api.get(`${argo}/applications/healing`)).spec, before)
+})
+
+test.serial('a sync that is in progress, or asked for, is waited for by name, and never cut off', async (t) => {
+  await application('busy', { automated: {} })
+  const operationState = { operation: {}, startedAt: '2025-12-04T10:00:00Z' }
+  const operation = { sync: { revision: 'main' } }
+  const path = `${argo}/applications/busy`
+  await api.mergePatch(path, { operation, status: { operationState: { ...operationState, phase: 'Running' } } })
+  const { migration, lines } = testMigration()
+  let ended = false
+  const suspended = suspendArgoCd(migration, api).then(() => {
+    ended = true
+  })
+  const told = () => lines.filter((line) => /still syncing: .*busy/.test(line)).length
+  await until('the sync is told', async () => told() > 0)
+  t.deepEqual((await api.get(path)).operation, operation, 'the sync is left alone')
+  await api.mergePatch(path, { operation: null })
+  await delay(1500)
+  t.false(ended, 'the controller has taken the request up, and syncs')
+  await api.mergePatch(path, { status: { operationState: { ...operationState, phase: 'Succeeded' } } })
+  await suspended
+  await resumeArgoCd(migration, api)
+  t.deepEqual((await api.get(path)).spec, { project: 'default', destination: {}, syncPolicy: { automated: {} } })
 })
 
 test.serial('whoever writes an Application is suspended before it', async (t) => {

@@ -188,3 +188,12 @@ test('a kubeconfig that is missing or none is an error for the operator', async 
   })
   t.throws(() => KubernetesApi.fromString('this: [is not'), { instanceOf: OperatorError })
 })
+
+test('an answer that comes in drops for ever is given up', async (t) => {
+  const server = await listServer([], () => 'drip')
+  t.teardown(server.close)
+  const error = await t.throwsAsync(server.api.raw('/x', { limit: 1 }, { timeoutMs: 200 }), {
+    instanceOf: ConnectionError,
+  })
+  t.true(error?.timedOut)
+})

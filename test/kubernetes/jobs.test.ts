@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import anyTest, { type TestFn } from 'ava'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
+import { evacuationLabel } from '../../lib/kubernetes/evacuation/job.ts'
 import { jobsAreDone } from '../../lib/kubernetes/jobs.ts'
 import { type BareCluster, startBareCluster } from './bare-cluster.ts'
 import { testMigration } from './test-migration.ts'
@@ -72,5 +73,13 @@ test('one whose pod cannot start is named, and not waited for', async (t) => {
 test('one that touches nothing stateful is nobody’s business', async (t) => {
   await job('stateless', { active: 1, ready: 1 })
   const { migration } = testMigration(settings('elsewhere', 60))
+  t.deepEqual(await jobsAreDone(migration, api), [])
+})
+
+test('one that copies volumes, left by a kill, is not waited for here', async (t) => {
+  const path = await job('copied', { active: 1, ready: 1 })
+  const labels = { [evacuationLabel]: 'out' }
+  await api.mergePatch(path, { metadata: { labels } })
+  const { migration } = testMigration(settings('copied', 60))
   t.deepEqual(await jobsAreDone(migration, api), [])
 })

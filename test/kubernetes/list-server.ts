@@ -10,7 +10,8 @@ import type { Clock } from '../../lib/migration/clock.ts'
 
 /**
  * What the server does with a request instead of answering it: refuse it, break the connection, break it off in the middle of the
- * answer, send an answer that is whole for HTTP and cut off as JSON, fall silent in its middle, or tell one event and go on watching.
+ * answer, send an answer that is whole for HTTP and cut off as JSON, fall silent in its middle, go on for ever in drops, or tell one event and go
+ * on watching.
  */
 export type FaultKind =
   | { status: number; retryAfter?: string; message?: string }
@@ -18,6 +19,7 @@ export type FaultKind =
   | 'break off'
   | 'cut'
   | 'fall silent'
+  | 'drip'
   | 'one event'
 
 /** Called with the number of the request, from 1. */
@@ -68,6 +70,10 @@ function answer(
     return void response.end(JSON.stringify({ kind: 'Status', message }))
   }
   if (fault === 'one event') return void response.write('{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n')
+  if (fault === 'drip') {
+    const dripping = setInterval(() => response.write(' '), 20)
+    return void response.once('close', () => clearInterval(dripping))
+  }
   const from = Number(url.searchParams.get('continue') ?? 0)
   const to = Math.min(items.length, from + Number(url.searchParams.get('limit')))
   const metadata = JSON.stringify({ resourceVersion: '7', ...(to < items.length ? { continue: String(to) } : {}) })

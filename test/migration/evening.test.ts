@@ -120,3 +120,26 @@ test('a rollback takes up the run that was completed', async (t) => {
   })
   t.true(phases.includes('resume'))
 })
+
+test('what can stand alone belongs to the evening when it is its turn', async (t) => {
+  const folder = newFolder()
+  const evening = { SCENARIO: 'B', NEW_TALOS_NODE: '192.168.1.57' }
+  for (const name of ['backup', 'unpeer', 'drain']) {
+    const { code, lines } = await runIn(folder, name, nothing, [], evening)
+    t.is(code, 0, `${name}: ${lines.join('\n')}`)
+  }
+  t.notRegex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
+})
+
+test('where the old machine is lost in the middle of a rollback, a snapshot that is named leads out of it', async (t) => {
+  const folder = newFolder()
+  for (const name of ['backup', 'drain', 'shutdown', 'provision']) await runIn(folder, name, nothing)
+  await runIn(folder, 'rollback', async ({ journal }) =>
+    journal.append({ type: 'rollback', state: 'begun', phases: [...rolledBack] }),
+  )
+  t.is((await runIn(folder, 'provision', nothing)).code, 1)
+  t.is((await runIn(folder, 'provision', nothing, [], { SNAPSHOT: '/nas/backup/last-final' })).code, 0)
+  const journal = Journal.inMemory(join(folder, 'output/current/journal.jsonl'), () => new Date())
+  t.false(journal.rollbackUnderWay)
+  t.is(journal.phaseState('provision'), 'done')
+})

@@ -17,12 +17,20 @@ const constantsIn = (text: string) =>
 const exported = new Map(sources.flatMap((text) => [...constantsIn(text)]).filter(([name]) => name !== 'undoKind'))
 
 /** What stands behind `kind:` wherever undo data is made. */
-const written = sources.flatMap((text) => {
+const literal = sources.flatMap((text) => {
   const own = constantsIn(text)
-  return [...text.matchAll(/\bundo\b(?:: | = )\{\s*kind: ('[\w-]+'|\w+)/g)].map(([, kind = '']) =>
+  return [...text.matchAll(/\bundo(?:: \w+)?(?:: | = )\{\s*kind: ('[\w-]+'|\w+)/g)].map(([, kind = '']) =>
     kind.startsWith("'") ? kind.slice(1, -1) : (own.get(kind) ?? exported.get(kind) ?? `${kind}, which cannot be read`),
   )
 })
+
+/** What is handed over: `applyConfig(…, kind = 'machine-config')`, and the constants that are named for it. */
+const handedOver = [
+  ...sources.flatMap((text) => [...text.matchAll(/^ {2}kind = '([\w-]+)',$/gm)].map(([, kind = '']) => kind)),
+  ...[...exported].flatMap(([name, kind]) => (name.endsWith('UndoKind') ? kind : [])),
+]
+
+const written = [...literal, ...handedOver]
 
 test('every kind of undo data that is written anywhere can be undone', (t) => {
   t.deepEqual([...new Set(written)].filter((kind) => !(kind in undoTable)).sort(), [])
@@ -31,9 +39,10 @@ test('every kind of undo data that is written anywhere can be undone', (t) => {
 
 test('no undo data is written in a way that the search overlooks', (t) => {
   const made = sources.flatMap((text) =>
-    [...text.matchAll(/\bundo(?:: | = )(?!\{\s*kind: )[^\n]*/g)].map(([line]) => line),
+    [...text.matchAll(/\bundo(?:: | = )(?!\{\s*kind[:,] )[^\n]*/g)].map(([line]) => line),
   )
-  const isNone = /^undo(: (undoData|UndoData|unknown|undo|done|z\.|\$|\()| = undo| = change\.undo)/
+  const isNone =
+    /^undo(: (undoData|UndoData|UndoFile|unknown|undo|done|z\.|\$|\(|'boolean')| = (undo|change\.undo|readUndoFile|changed\.parse))/
   t.deepEqual(
     made.filter((line) => !isNone.test(line)),
     [],

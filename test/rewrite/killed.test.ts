@@ -45,7 +45,7 @@ function asKilled(
   for (const [path, text] of Object.entries(original)) if (!isDone(path)) writeFileSync(join(folder, path), text)
 }
 
-const count = 12
+const count = 8
 
 test('killed between any two files, the same command goes on, and --undo takes back: the result is the same', async (t) => {
   const original = files(count)
@@ -70,7 +70,7 @@ test('killed between any two files, the same command goes on, and --undo takes b
   }
 })
 
-const many = 400
+const many = 200
 
 function start(folder: string): ChildProcess {
   const script = join(projectFolder, 'scripts/rewrite-ip.ts')

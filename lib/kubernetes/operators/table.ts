@@ -101,7 +101,7 @@ export const operators: readonly Operator[] = [
   { group: 'mongodb.com', resources: ['mongodb', 'mongodbmulticluster', 'opsmanagers'], pause: null },
   // https://github.com/mariadb-operator/mariadb-operator/blob/main/docs/suspend.md
   { group: 'k8s.mariadb.com', resources: ['mariadbs', 'maxscales'], pause: spec('suspend', true, 'stay') },
-  // https://github.com/Altinity/clickhouse-operator/blob/master/docs/custom_resource_explained.md (stop)
+  // https://github.com/Altinity/clickhouse-operator/blob/master/deploy/operator/parts/crd.yaml (stop: replicas 0, PVCs are kept)
   { group: 'clickhouse.altinity.com', resources: ['clickhouseinstallations'], pause: spec('stop', 'yes', 'end') },
   // The Keeper has no stop; suspend came with 0.25.
   {

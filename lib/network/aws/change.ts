@@ -73,12 +73,12 @@ export async function changeElasticIp(migration: Migration, ec2: Ec2, elasticIp:
 
 /** Takes one change in AWS back, after a look at what is there now. */
 export async function takeBackAws(ec2: Ec2, change: JournaledChange): Promise<Undone> {
-  const undo = changed.parse(change.undo)
-  if (undo.kind === 'aws-elastic-ip') return takeBackElasticIp(ec2, undo)
-  const isThere = (await ec2.rules()).some((each) => isSameRule(each, undo.rule))
-  if (isThere === (undo.kind === 'aws-rule-removed')) return 'already'
-  if (undo.kind === 'aws-rule-added') await ec2.revoke(undo.rule)
-  else await ec2.authorize(undo.rule)
+  const made = changed.parse(change.undo)
+  if (made.kind === 'aws-elastic-ip') return takeBackElasticIp(ec2, made)
+  const isThere = (await ec2.rules()).some((each) => isSameRule(each, made.rule))
+  if (isThere === (made.kind === 'aws-rule-removed')) return 'already'
+  if (made.kind === 'aws-rule-added') await ec2.revoke(made.rule)
+  else await ec2.authorize(made.rule)
   return 'undone'
 }
 

@@ -37,7 +37,7 @@ export async function openThere(settings: Needed, whatIsLeft: string): Promise<S
   const api = await KubernetesApi.fromFile(kubeconfig)
   const there = await lookForLiqo({ name: 'there', api, kubeconfig, namespace }).catch((error: unknown) => {
     if (error instanceof OperatorError) throw error
-    throw new OperatorError(`The other cluster at ${api.server} does not answer: ${messageOf(error)}`, {
+    throw new OperatorError(`The other cluster cannot be reached: ${messageOf(error)}`, {
       means: 'A peering is torn down and made on both sides, and that one cannot be reached. Nothing was changed.',
       next: `Bring it, or the way to it, up and type the same again. ${whatIsLeft}`,
       cause: error,

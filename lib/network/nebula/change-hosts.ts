@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { restart } from '../../kubernetes/rollout.ts'
-import type { JournaledChange, Migration, UndoData, Undone } from '../../migration/migration.ts'
+import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import { describePlace, type NebulaFacts, type Place, pathOf, type StoredConfig, textIn } from './facts.ts'
 import { type HostEdit, hostEdits, inverse, withEdits } from './hosts.ts'
 import type { Move } from './moves.ts'
@@ -60,16 +60,15 @@ export async function changeHosts(
 ): Promise<string> {
   const changed = withEdits(text, edits)
   const plain = edits.map(({ offset, from, to }) => ({ offset, from, to }))
-  const undo: UndoData = {
-    kind: 'nebula-hosts',
-    place: { ...place },
-    edits: plain,
-    was: reasonOf(text),
-    is: reasonOf(changed),
-    workloads: restarted(facts),
-  }
   await migration.change(`change ${edits.length} addresses in ${describePlace(place)}`, {
-    undo,
+    undo: {
+      kind: 'nebula-hosts',
+      place: { ...place },
+      edits: plain,
+      was: reasonOf(text),
+      is: reasonOf(changed),
+      workloads: restarted(facts),
+    },
     apply: () => exchange(api, place, text, changed),
   })
   return changed

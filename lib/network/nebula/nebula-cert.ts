@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { $ } from 'zx/core'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
+import { findOnPath, isExecutable } from '../../migration/executables.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
 import type { Settings } from '../../settings.ts'
-import { findOnPath, isExecutable } from '../../talos/talosctl.ts'
 
 /** What a certificate says. Networks are ADDRESS/BITS, times ISO 8601. */
 export interface NebulaCertificate {

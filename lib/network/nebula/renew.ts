@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { type RolledWorkload, restart } from '../../kubernetes/rollout.ts'
 import { OperatorError } from '../../migration/errors.ts'
-import type { JournaledChange, Migration, UndoData, Undone } from '../../migration/migration.ts'
+import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import {
   addressOf,
   certificateFor,
@@ -62,14 +62,16 @@ export async function renewCertificate(
   if (!old.alone) throw notAlone(old)
   const what = `put the certificate of ${old.name} for ${move.to} into ${describePlace(old.place)}`
   const is = begunWith(migration, what) ?? (await signed(migration, effects, facts, old, move))
-  const undo: UndoData = {
-    kind: 'nebula-certificate',
-    place: { ...old.place },
-    was: old.pem,
-    is,
-    workloads: restarted(facts),
-  }
-  await migration.change(what, { undo, apply: () => exchange(effects.api, old.place, old.pem, is) })
+  await migration.change(what, {
+    undo: {
+      kind: 'nebula-certificate',
+      place: { ...old.place },
+      was: old.pem,
+      is,
+      workloads: restarted(facts),
+    },
+    apply: () => exchange(effects.api, old.place, old.pem, is),
+  })
   return is
 }
 

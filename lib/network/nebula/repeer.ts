@@ -32,18 +32,21 @@ export async function repeerNebula(migration: Migration, api: KubernetesApi, eff
   const moves = movesOf(settings)
   showNebula(migration, facts)
   for (const reason of facts.refused) console.warn(`Not looked at for Nebula: ${reason}`)
-  showRepository(migration, await hostMapsInRepository(settings.homelabDir, moves), moves)
+  const { homelabDir, outputDir, backupDir } = settings
+  showRepository(migration, await hostMapsInRepository(homelabDir, moves, [outputDir, backupDir]), moves)
   const holderOf = await effects.holderOf()
+  const written: string[] = []
   const mesh = moves.find(({ of }) => of === 'mesh')
   if (mesh !== undefined) {
     await migration.step(`Give the node a certificate for ${mesh.to}`, async () => {
       const parts = { api, nebulaCert: await nebulaCert(), authority: effects.authority }
-      await renewCertificate(migration, parts, facts, mesh)
+      const renewed = await renewCertificate(migration, parts, facts, mesh)
+      if (renewed !== undefined) written.push(renewed)
       await warnOfHolder(migration, api, facts, mesh.from, holderOf)
     })
   }
-  await bringHosts(migration, api, facts, holderOf)
-  await migration.step('Restart Nebula', () => restartNebula(migration, api, facts))
+  written.push(...(await bringHosts(migration, api, facts, holderOf)))
+  await migration.step('Restart Nebula', () => restartNebula(migration, api, facts, written))
   await migration.step('Ask the peers in the mesh', () => askPeers(migration, api, facts))
 }
 
@@ -66,8 +69,16 @@ async function warnOfHolder(
   )
 }
 
-/** Hosts in configs that the cluster alone holds are changed with --hosts; what Git holds is changed there. */
-async function bringHosts(migration: Migration, api: KubernetesApi, facts: NebulaFacts, holderOf: HolderOf) {
+/**
+ * Hosts in configs that the cluster alone holds are changed with --hosts; what Git holds is changed there.
+ * @returns the texts that were written
+ */
+async function bringHosts(
+  migration: Migration,
+  api: KubernetesApi,
+  facts: NebulaFacts,
+  holderOf: HolderOf,
+): Promise<string[]> {
   const { settings, console, flags } = migration
   const outdated = await outdatedConfigs(api, facts, movesOf(settings), holderOf)
   showOutdated(migration, outdated, movesOf(settings))
@@ -76,11 +87,16 @@ async function bringHosts(migration: Migration, api: KubernetesApi, facts: Nebul
   if (own.length < editable.length) {
     console.info('What Git holds is changed there (task migrate:rewrite-ip), and comes into the cluster by itself.')
   }
-  if (own.length === 0) return
-  if (!flags.hosts) return console.warn('What only the cluster holds is changed with: task migrate:repeer -- --hosts')
+  if (own.length === 0) return []
+  if (!flags.hosts) {
+    console.warn('What only the cluster holds is changed with: task migrate:repeer -- --hosts')
+    return []
+  }
+  const texts: string[] = []
   await migration.step('Change static_host_map', async () => {
-    for (const each of own) await changeHosts(migration, api, facts, each)
+    for (const each of own) texts.push(await changeHosts(migration, api, facts, each))
   })
+  return texts
 }
 
 async function askPeers(migration: Migration, api: KubernetesApi, facts: NebulaFacts): Promise<void> {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { $ } from 'zx/core'
 import { mentions } from '../mentions.ts'
 import type { Move } from './moves.ts'
@@ -8,17 +8,25 @@ import type { Move } from './moves.ts'
 export interface RepositoryFile {
   /** relative to the repository */
   readonly file: string
-  readonly lines: readonly { line: number; text: string; move: Move }[]
+  readonly lines: readonly { line: number; text: string; moves: readonly Move[] }[]
 }
 
 const deadlineSeconds = 60
 
 /**
  * The files of a repository, tracked or new, in which static_host_map stands. They are only looked at: migrate:rewrite-ip changes them.
+ * @param leftOut folders in which this program itself writes
  * @returns null when the folder is no git work tree
  */
-export async function hostMapsInRepository(folder: string, moves: readonly Move[]): Promise<RepositoryFile[] | null> {
-  const grep = ['grep', '--untracked', '-l', '-z', '-I', '-F', '-e', 'static_host_map', '--', '.']
+export async function hostMapsInRepository(
+  folder: string,
+  moves: readonly Move[],
+  leftOut: readonly string[],
+): Promise<RepositoryFile[] | null> {
+  const excluded = ['.output', ...leftOut.map((each) => relative(folder, each))]
+    .filter((path) => path !== '' && !path.startsWith('..') && !isAbsolute(path))
+    .map((path) => `:(exclude,literal)${path}`)
+  const grep = ['grep', '--untracked', '-l', '-z', '-I', '-F', '-e', 'static_host_map', '--', '.', ...excluded]
   const { stdout, exitCode } = await $({
     quiet: true,
     nothrow: true,
@@ -35,9 +43,8 @@ export async function hostMapsInRepository(folder: string, moves: readonly Move[
 
 /** The lines in which an address stands that changes. */
 export function linesIn(text: string, moves: readonly Move[]): RepositoryFile['lines'] {
-  return text
-    .split('\n')
-    .flatMap((line, index) =>
-      moves.filter(({ from }) => mentions(line, from)).map((move) => ({ line: index + 1, text: line.trim(), move })),
-    )
+  return text.split('\n').flatMap((line, index) => {
+    const held = moves.filter(({ from }) => mentions(line, from))
+    return held.length === 0 ? [] : [{ line: index + 1, text: line.trim(), moves: held }]
+  })
 }

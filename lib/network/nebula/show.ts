@@ -7,6 +7,8 @@ import { authorityOf } from './renew.ts'
 import { linesIn, type RepositoryFile } from './repository.ts'
 
 const soonDays = 30
+/** characters of a line that are shown */
+const longest = 80
 
 /** Shows what runs Nebula, whom its certificates are for, and where lighthouses are; warns of what ends or does not fit together. */
 export function showNebula({ console, clock }: Migration, facts: NebulaFacts): void {
@@ -59,10 +61,10 @@ export function showOutdated(
   if (rows.length > 0) console.table('Nebula hosts that change', ['entry', 'to be', 'where', 'held by'], rows)
   for (const { config, edits } of outdated) {
     // A rule of the firewall, a comment: what it is to be is not known, and a line of a Secret is not shown.
-    for (const { line, text, move } of linesIn(withEdits(config.text, edits), moves)) {
+    for (const { line, text, moves: held } of linesIn(withEdits(config.text, edits), moves)) {
       const shown = config.place.kind === 'Secret' ? '' : `: ${text}`
       console.warn(
-        `${describePlace(config.place)}, line ${line}, holds ${move.from} too, and is yours to change${shown}`,
+        `${describePlace(config.place)}, line ${line}, holds ${held.map(({ from }) => from).join(' and ')} too, and is yours to change${shown}`,
       )
     }
   }
@@ -76,7 +78,11 @@ export function showRepository(
 ) {
   if (files === null) return console.info('HOMELAB_DIR is no git repository: no static_host_map was looked for there.')
   const rows = files.flatMap(({ file, lines }) =>
-    lines.map(({ line, text, move }) => [`${file}:${line}`, text, `${move.from} → ${move.to}`]),
+    lines.map(({ line, text, moves: held }) => [
+      `${file}:${line}`,
+      text.length > longest ? `${text.slice(0, longest)}…` : text,
+      held.map(({ from, to }) => `${from} → ${to}`).join(', '),
+    ]),
   )
   if (rows.length > 0) console.table('static_host_map in the repository', ['where', 'line', 'move'], rows)
   else if (moves.length > 0)

@@ -8,17 +8,19 @@ import { broughtToNewDisk } from '../../kubernetes/evacuation/ledger.ts'
 import { rebuiltCluster } from '../../kubernetes/rebuilt.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
-import type { Migration } from '../../migration/migration.ts'
+import type { Condition, Migration } from '../../migration/migration.ts'
 import type { Address } from '../../network/addresses.ts'
 import { takeSnapshot } from '../../talos/etcd.ts'
 import { sameMachine } from '../../talos/identity.ts'
 import { liveMachineConfig, parseMachineConfig } from '../../talos/machine-config.ts'
-import { lookAtMachine } from '../../talos/maintenance.ts'
+import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
 import { finalSnapshot } from '../../talos/old-machine.ts'
 import { compareStoredObjects, readStoredObjects, type StoredObjects } from '../../talos/snapshot/difference.ts'
 import { checkSnapshotFile, readSnapshot } from '../../talos/snapshot.ts'
 import { type Talosctl, talosVersion } from '../../talos/talosctl.ts'
 import type { WayBack } from './way-back.ts'
+
+const patientLooks = 5
 
 /** What would be lost by going back: lines for the operator. */
 interface Loss {
@@ -29,7 +31,7 @@ interface Loss {
 
 /**
  * Refuses to go back while that loses what the new machine's cluster was given since the final snapshot, unless that is accepted (--accept-loss). A
- * last snapshot of it is kept in any case, when it can be had.
+ * last snapshot of it is kept before, when it can be had.
  * @throws OperatorError with every object by kind and name in the table above it
  */
 export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: WayBack): Promise<void> {
@@ -40,7 +42,7 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
     return migration.console.info('The new machine has taken no writes that the old one does not have.')
   }
   if (unknown !== undefined) migration.console.warn(unknown)
-  if (migration.flags['accept-loss'] === true || migration.dryRun) return
+  if (isAccepted(migration) || migration.dryRun) return
   throw new OperatorError(
     unknown === undefined
       ? `Going back would lose ${rows.length} things (above).`
@@ -51,6 +53,8 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
     },
   )
 }
+
+const isAccepted = ({ flags }: Migration) => flags['accept-loss'] === true
 
 async function lookForLoss(migration: Migration, talosctl: Talosctl, { replacement }: WayBack): Promise<Loss> {
   const rows = broughtToNewDisk(migration.journal).map((claim): Loss['rows'][number] => [
@@ -64,14 +68,29 @@ async function lookForLoss(migration: Migration, talosctl: Talosctl, { replaceme
     }
   }
   const { address, identity } = replacement as NonNullable<WayBack['replacement']>
-  const seen = await lookAtMachine(talosctl, address)
-  if (seen.state !== 'running' || !sameMachine(seen.identity, identity)) {
-    return {
-      rows,
-      unknown: `The new machine cannot be asked (${seen.saw}): what it was given since the final snapshot goes with it.`,
-    }
+  const seen = await migration.wait(newMachineAnswers(talosctl, address))
+  if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
+    const why = seen?.saw ?? 'it does not answer'
+    return { rows, unknown: `The new machine cannot be asked (${why}): what it was given since goes with it.` }
   }
   return { rows: [...rows, ...(await comparedWithFinal(migration, talosctl, address))] }
+}
+
+/** Ends with whatever it is, too: a machine that is off for good is not waited for. */
+function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<MachineSeen> {
+  let looks = 0
+  return {
+    name: `the new machine at ${address} answers, or has been silent for ${patientLooks} looks`,
+    timeoutSeconds: 120,
+    everyMs: 1000,
+    probe: async () => {
+      const seen = await lookAtMachine(talosctl, address)
+      looks += 1
+      return seen.state === 'running' || looks >= patientLooks
+        ? { met: true, value: seen }
+        : { met: false, saw: seen.saw }
+    },
+  }
 }
 
 async function comparedWithFinal(migration: Migration, talosctl: Talosctl, address: Address): Promise<Loss['rows']> {
@@ -82,7 +101,6 @@ async function comparedWithFinal(migration: Migration, talosctl: Talosctl, addre
     const { encryption } = parseMachineConfig(live, `the config of ${address}`)
     const stored = (path: string) => readStoredObjects(path, encryption, evacuationLabel)
     const now = await stored(taken.path)
-    await keepLastSnapshot(migration, talosctl, address, taken, live)
     const inSet = async (folder: string | undefined, name: string): Promise<StoredObjects> =>
       folder === undefined
         ? new Map()
@@ -90,11 +108,15 @@ async function comparedWithFinal(migration: Migration, talosctl: Talosctl, addre
     const before = await inSet(migration.recall('final-snapshot', finalSnapshot)?.folder, 'final')
     const earlier = await inSet(backupFolder(migration), 'backup')
     const { created, changed, deleted } = compareStoredObjects(before.size > 0 ? before : earlier, now, earlier)
-    const row =
-      (what: string) =>
-      (key: string): Loss['rows'][number] => [what, called(key)]
-    return [...created.map(row('created')), ...changed.map(row('changed')), ...deleted.map(row('deleted'))]
+    const rows = [...named('created', created), ...named('changed', changed), ...named('deleted', deleted)]
+    // Whatever is accepted, nothing that was written to it is gone for good.
+    if (rows.length === 0 || isAccepted(migration)) await keepLastSnapshot(migration, talosctl, address, taken, live)
+    return rows
   })
+}
+
+function named(what: string, keys: readonly string[]): Loss['rows'] {
+  return keys.map((key) => [what, called(key)])
 }
 
 async function openedIn(folder: string, set: FinalSet): Promise<string> {
@@ -102,7 +124,6 @@ async function openedIn(folder: string, set: FinalSet): Promise<string> {
   return set.openSnapshot(folder)
 }
 
-/** Whatever is decided, nothing that was written to it is gone for good. */
 async function keepLastSnapshot(
   migration: Migration,
   talosctl: Talosctl,

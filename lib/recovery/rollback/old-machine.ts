@@ -38,7 +38,7 @@ export async function bringOldMachineBack(migration: Migration, talosctl: Talosc
 async function tellToSwapBack(migration: Migration, talosctl: Talosctl, old: KnownMachine, isSwapped: boolean) {
   const { console, settings } = migration
   const seen = await lookAtMachine(talosctl, old.address)
-  if (seen.state === 'running' && sameMachine(seen.identity, old.identity)) return
+  if (seen.state === 'running' && seen.stage === 'running' && sameMachine(seen.identity, old.identity)) return
   console.info('Now it is your turn:')
   if (isSwapped) console.info('  1. Unplug the new machine from the network, and leave it unplugged.')
   console.info(`  ${isSwapped ? '2. ' : ''}Power the old machine on as it was (${describeMachine(old.identity)}).`)
@@ -59,7 +59,7 @@ function oldMachineIsBack(
     name: `the old machine runs again at ${old.address}`,
     timeoutSeconds: settings.machineTimeout,
     everyMs: 1000,
-    hint: `Power it on, and connect it to the network. Its screen shows its address, which must be ${old.address}.`,
+    hint: `Power it on, and connect it to the network; its address must be ${old.address}. If it never comes back: task migrate:provision SNAPSHOT=<the last snapshot that was kept, or a backup>`,
     probe: async () => {
       if (elsewhere) refuseAlive(elsewhere, await lookAtMachine(talosctl, elsewhere.address))
       const seen = await look(old.address)

@@ -31,13 +31,23 @@ export async function beginRollback({ journal, prompt }: Migration, way: WayBack
   journal.append({ type: 'rollback', state: 'begun', phases: [...rolledBack] })
 }
 
-/** What was done to the machines is undone when the old one runs the cluster again. */
+/** What was done to the machines is undone when the old one runs the cluster again; one that has left etcd has to join it again. */
 export async function settleMachines(migration: Migration): Promise<void> {
-  for (const change of left(migration, 'machines')) await migration.undo(change, async () => 'undone')
+  for (const change of left(migration, 'machines')) {
+    const { kind, uuid, node, address } = change.undo
+    const hasLeft = kind === 'power' && uuid === undefined
+    const leftForGood =
+      `conflict: it has left etcd. To have it back: task migrate:join NODE=${node} IP=${address}` as const
+    await migration.undo(change, async () => (hasLeft ? leftForGood : 'undone'))
+  }
 }
 
-/** Undoes what is left to undo in files or in the configs of other machines, the newest first. */
-export async function undoOutside(migration: Migration, talosctl: Talosctl, where: 'files' | 'nodes'): Promise<void> {
+/** Undoes what is left to undo outside of the cluster, the newest first. */
+export async function undoOutside(
+  migration: Migration,
+  talosctl: Talosctl,
+  where: 'files' | 'nodes' | 'cloud',
+): Promise<void> {
   const effects = effectsOf(migration, talosctl)
   for (const change of left(migration, where)) {
     const undo = undoOf(change.undo)

@@ -5,7 +5,7 @@ import { argoUndoKind, undoArgoSync } from '../../gitops/suspend-argocd.ts'
 import { fluxUndoKind } from '../../gitops/suspend-flux.ts'
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { cronJobUndoKind, undoCronJobSuspend } from '../../kubernetes/cronjobs.ts'
-import { undoKubeconfigServer } from '../../kubernetes/kubeconfig-server.ts'
+import { kubeconfigServerUndoKind, undoKubeconfigServer } from '../../kubernetes/kubeconfig-server.ts'
 import { cordonUndoKind, undoCordon } from '../../kubernetes/nodes.ts'
 import { operatorUndoKind, undoOperatorPause } from '../../kubernetes/operators.ts'
 import { scaleUndoKind, undoScale } from '../../kubernetes/scale.ts'
@@ -16,12 +16,18 @@ import { orphanUndoKind, undoOrphan } from '../../network/liqo/orphans.ts'
 import { peerUndoKind, undoPeer } from '../../network/liqo/peer.ts'
 import { unpeerUndoKind } from '../../network/liqo/record.ts'
 import { undoUnpeer } from '../../network/liqo/unpeer.ts'
-import { systemSudo, undoHosts } from '../../network/rewrite-hosts.ts'
-import { undoInCluster } from '../../rewrite/cluster/change.ts'
+import { takeBackHosts } from '../../network/nebula/change-hosts.ts'
+import { takeBackMeshCheck } from '../../network/nebula/peer-job.ts'
+import { takeBackCertificate } from '../../network/nebula/renew.ts'
+import { hostsUndoKind, systemSudo, undoHosts } from '../../network/rewrite-hosts.ts'
+import { rewriteKind, undoRewrite } from '../../rewrite/apply.ts'
+import { inClusterUndoKind, undoInCluster } from '../../rewrite/cluster/change.ts'
+import { resetKind } from '../../talos/join/candidate.ts'
+import { undoReset } from '../../talos/join/worker.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
 import { endpointUndoKind } from '../../talos/other-nodes.ts'
-import { undoTalosconfig } from '../../talos/talosconfig-address.ts'
-import type { Talosctl } from '../../talos/talosctl.ts'
+import { talosconfigUndoKind, undoTalosconfig } from '../../talos/talosconfig-address.ts'
+import { Talosctl } from '../../talos/talosctl.ts'
 import { untellIfThere } from './other-nodes.ts'
 
 /** What an undo may need of the world. */
@@ -43,16 +49,18 @@ type Way<E> = (effects: E, change: JournaledChange) => Promise<Undone>
 
 /**
  * Where the change was made. This is the order, too, in which a rollback goes:
- * `machines`: undone by going back to the old one. `files`: the operator's. `nodes`: the configs of the other machines.
- * `cluster`: in etcd; that of the old machine knows nothing of what was done to the new one's. `peering`: in two clusters.
+ * `machines`: undone by going back to the old one. `files`: the operator's. `nodes`: the other machines of the cluster.
+ * `cluster`: in etcd; that of the old machine knows nothing of what was done to the new one's. `peering`: in two clusters. `cloud`: in AWS.
  */
 export type Undo =
   | { readonly where: 'machines' }
-  | { readonly where: 'files' | 'nodes'; readonly undo: Way<Effects> }
+  | { readonly where: 'files' | 'nodes' | 'cloud'; readonly undo: Way<Effects> }
   | { readonly where: 'cluster'; readonly undo: Way<ClusterEffects> }
   | { readonly where: 'peering'; readonly undo: Way<Effects & { readonly mesh: Mesh }> }
 
 const inFiles = (undo: Way<Effects>): Undo => ({ where: 'files', undo })
+const onNodes = (undo: Way<Effects>): Undo => ({ where: 'nodes', undo })
+const inCloud = (undo: Way<Effects>): Undo => ({ where: 'cloud', undo })
 const inCluster = (undo: Way<ClusterEffects>): Undo => ({ where: 'cluster', undo })
 const inPeering = (undo: Way<Effects & { readonly mesh: Mesh }>): Undo => ({ where: 'peering', undo })
 
@@ -63,14 +71,19 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   etcd: { where: 'machines' },
 
   kubeconfig: inFiles(({ migration, open, takeBack }, { undo }) => undoKubeconfig(migration, undo, open, takeBack)),
-  'kubeconfig-server': inFiles((_, change) => undoKubeconfigServer(change)),
-  talosconfig: inFiles(({ talosctl, migration }, change) => undoTalosconfig(talosctl, migration.settings, change)),
-  'hosts-file': inFiles(({ migration }, change) => {
+  [kubeconfigServerUndoKind]: inFiles((_, change) => undoKubeconfigServer(change)),
+  [rewriteKind]: inFiles((_, change) => undoRewrite(change)),
+  [talosconfigUndoKind]: inFiles(async ({ migration: { settings } }, change) => {
+    const talosctl = await Talosctl.open({ ...settings, talosconfig: String(change.undo?.path) })
+    return undoTalosconfig(talosctl, settings, change)
+  }),
+  [hostsUndoKind]: inFiles(({ migration }, change) => {
     const { console, prompt, runFolder } = migration
     return undoHosts({ console, prompt, runFolder, sudo: systemSudo }, change)
   }),
 
-  [endpointUndoKind]: { where: 'nodes', undo: untellIfThere },
+  [endpointUndoKind]: onNodes(untellIfThere),
+  [resetKind]: onNodes(({ talosctl, open }, { undo }) => undoReset(talosctl, undo, open)),
 
   [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
   [scaleUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoScale(api, undo, takeBack)),
@@ -79,7 +92,10 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   [argoUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoArgoSync(api, undo, takeBack)),
   [fluxUndoKind]: inCluster(({ api }, { undo }) => undoFluxSuspend(api, undo)),
   [requestUndoKind]: inCluster(({ api }, { undo }) => undoRequest(api, undo)),
-  'address-in-cluster': inCluster(({ api }, change) => undoInCluster(api, change)),
+  [inClusterUndoKind]: inCluster(({ api }, change) => undoInCluster(api, change)),
+  'nebula-certificate': inCluster(({ api }, change) => takeBackCertificate(api, change)),
+  'nebula-hosts': inCluster(({ api }, change) => takeBackHosts(api, change)),
+  'mesh-check': inCluster(({ api }, change) => takeBackMeshCheck(api, change)),
   restored: inCluster(({ api, takeBack }, { undo }) => undoRestored(api, undo, takeBack)),
   overwritten: inCluster(({ api, migration, open, takeBack }, { undo }) => {
     const kept = async (file: string) => asObject(await open(`${migration.runFolder}/${file}`))
@@ -91,6 +107,24 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   [peerUndoKind]: inPeering(({ migration, mesh }, change) => undoPeer(migration, mesh, change)),
   [unpeerUndoKind]: inPeering(({ migration, mesh }, change) => undoUnpeer(migration, mesh, change)),
   [orphanUndoKind]: inPeering(({ mesh }, change) => undoOrphan({ here: mesh.here.api, there: mesh.there.api }, change)),
+
+  'aws-rule-added': inCloud(undoInAws),
+  'aws-rule-removed': inCloud(undoInAws),
+  'aws-elastic-ip': inCloud(undoInAws),
+}
+
+/** AWS is outside of both machines, as the operator's files are; its client is large, and connected to only for this. */
+async function undoInAws({ migration }: Effects, change: JournaledChange): Promise<Undone> {
+  const [{ connectEc2 }, { takeBackAws }] = await Promise.all([
+    import('../../network/aws/ec2.ts'),
+    import('../../network/aws/change.ts'),
+  ])
+  const ec2 = await connectEc2(migration.settings)
+  try {
+    return await takeBackAws(ec2, change)
+  } finally {
+    ec2.close()
+  }
 }
 
 /** @throws Error for a kind that has no entry: then undo data was written that nobody can read */

@@ -35,7 +35,9 @@ export interface WayBack {
 export function wayBack(journal: Journal): WayBack {
   const all = journal.changes().filter(isUndoable)
   const last = (kind: string) => all.findLast(({ undo, state }) => undo.kind === kind && state !== 'undone')
-  const [power, config, etcd] = [last('power'), last('machine-config'), last('etcd')]
+  const [config, etcd] = [last('machine-config'), last('etcd')]
+  // A machine that has left etcd was switched off too, and is not known by its hardware: it does not come back so.
+  const power = all.findLast(({ undo, state }) => undo.kind === 'power' && 'uuid' in undo && state !== 'undone')
   // When it has begun, both are in the journal.
   const twoEtcds = etcd !== undefined && !journal.rollbackUnderWay
   const standAgain = twoEtcds ? undoneSince(power ?? etcd, all.filter(isInCluster), journal) : []

@@ -1,8 +1,10 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { KubernetesApi } from '../../kubernetes/api.ts'
+import type { Node } from '../../kubernetes/kinds.ts'
+import { isNodeReady } from '../../kubernetes/nodes.ts'
 import { systemClock } from '../../migration/clock.ts'
 import { messageOf } from '../../migration/errors.ts'
 import { waitFor } from '../../migration/wait.ts'
@@ -39,7 +41,7 @@ export async function startAwsPeer(cluster: PracticeCluster): Promise<AwsPeer> {
   const both = ['--kubeconfig', cluster.homelab.kubeconfig, '--remote-kubeconfig', kubeconfig]
   const names = ['--namespace', namespace, '--remote-namespace', peer.namespace]
   await promisify(execFile)(liqoctl, ['peer', ...both, ...names, '--gw-server-service-type', 'NodePort'])
-  await virtualNodeIsThere(home.api)
+  await virtualNodeIsReady(home.api)
   return {
     settings: { LIQO_NAMESPACE: namespace, LIQO_REMOTE_KUBECONFIG: kubeconfig, LIQOCTL: liqoctl, LIQO_TEARDOWN: 'yes' },
     api: peer.api,
@@ -74,14 +76,14 @@ async function startControlPlane(cluster: PracticeCluster): Promise<string> {
   return kubeconfig
 }
 
-async function virtualNodeIsThere(api: KubernetesApi): Promise<void> {
+async function virtualNodeIsReady(api: KubernetesApi): Promise<void> {
   await waitFor(
     {
-      name: `the virtual node ${peerId} is there`,
+      name: `the virtual node ${peerId} is ready`,
       timeoutSeconds: aloneSeconds,
       probe: async () => {
-        const node = await api.getOrNull(`/api/v1/nodes/${peerId}`)
-        return node ? { met: true, value: undefined } : { met: false, saw: 'there is none yet' }
+        const node = await api.getOrNull<Node>(`/api/v1/nodes/${peerId}`)
+        return node && isNodeReady(node) ? { met: true, value: undefined } : { met: false, saw: 'it is not' }
       },
     },
     { clock: systemClock, signal: new AbortController().signal, onSeen: () => undefined },
@@ -90,12 +92,42 @@ async function virtualNodeIsThere(api: KubernetesApi): Promise<void> {
 
 type Cluster = Parameters<typeof playLiqo>[0]
 
+/**
+ * Plays the kubelet of the virtual node, and so what is offloaded to it, until it is ended. kwok gives up when it finds no API server.
+ * @returns what ends it
+ */
+function playVirtualNode(cluster: PracticeCluster, address: string): () => void {
+  const node = ['--manage-single-node', peerId, '--node-ip', address, '--node-lease-duration-seconds', '40']
+  const ended = new AbortController()
+  let kwok: ChildProcess | undefined
+  const start = () => {
+    if (ended.signal.aborted) return
+    kwok = spawn(cluster.binaries.kwok, ['--kubeconfig', cluster.homelab.kubeconfig, ...node], {
+      stdio: 'ignore',
+      // It would otherwise read settings of whoever rehearses.
+      env: { HOME: cluster.folder, KWOK_WORKDIR: cluster.folder },
+    })
+    kwok.once('exit', () => void systemClock.sleep(1000, ended.signal).then(start))
+  }
+  const end = () => {
+    ended.abort()
+    kwok?.kill('SIGKILL')
+  }
+  start()
+  process.once('exit', end)
+  return () => {
+    process.off('exit', end)
+    end()
+  }
+}
+
 /** Plays Liqo in both clusters, and begins anew when the homelab's API server is another one. */
 class FollowingPlay {
   readonly #cluster: PracticeCluster
   readonly #peer: Cluster
   #home: Cluster
   #play: Play
+  #endNode: () => void
   readonly #stopped = new AbortController()
   readonly #ended: Promise<void>
 
@@ -104,6 +136,7 @@ class FollowingPlay {
     this.#play = play
     this.#home = home
     this.#peer = peer
+    this.#endNode = this.#startNode()
     this.#ended = this.#follow()
   }
 
@@ -128,10 +161,16 @@ class FollowingPlay {
       this.#home.api.close()
       this.#home = { ...this.#home, api }
       this.#play = playLiqo(this.#home, this.#peer)
+      this.#endNode = this.#startNode()
     }
   }
 
+  #startNode(): () => void {
+    return playVirtualNode(this.#cluster, new URL(this.#peer.api.server).hostname)
+  }
+
   async #stopPlay(): Promise<void> {
+    this.#endNode()
     await this.#play.stop().catch((error: unknown) => process.emitWarning(`Liqo's play: ${messageOf(error)}`))
   }
 }

@@ -8,9 +8,8 @@ import { TalosctlError } from '../talosctl-error.ts'
 import { type MemberState, memberStates } from './members.ts'
 import { verifyMayLeave } from './quorum.ts'
 
-/** Of the change that gives a joining machine its config. */
-export const joinUndoKind = 'joined-machine'
-const joined = machineIdentity.extend({ kind: z.literal(joinUndoKind), address: z.string() })
+/** What applyConfig has journaled of a machine. */
+const joined = machineIdentity.extend({ kind: z.literal('machine-config'), address: z.string() })
 
 /**
  * Takes a living member out of etcd in order: it hands the leadership over, and leaves; its data is deleted by itself. The quorum is

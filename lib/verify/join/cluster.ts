@@ -78,7 +78,8 @@ const kubePrismIsOn: JoinCheck = {
   },
 }
 
-const snapshotIsFresh: JoinCheck = {
+/** The only one that asks for a phase of the evening: before that it is no reason why tonight would fail. */
+export const snapshotIsFresh: JoinCheck = {
   name: 'There is an etcd snapshot of the last hour',
   run: ({ backups, settings, now }) => {
     const newest = backups.findLast(({ manifest }) => manifest.cluster === settings.clusterName && manifest.snapshot)

@@ -1,3 +1,6 @@
+import { drainOptions } from '../../kubernetes/drain-options.ts'
+import { lookAhead } from '../../kubernetes/drain-outlook.ts'
+import { fullName } from '../../kubernetes/kinds.ts'
 import { singleInstancesOn } from '../../kubernetes/single-instances.ts'
 import { readVolumes } from '../../kubernetes/volumes.ts'
 import { installDisk } from '../../talos/install-disk.ts'
@@ -66,6 +69,26 @@ const singleInstances: JoinCheck = {
   },
 }
 
+/** What a drain would refuse or wait for in vain is better known before the worker is cordoned. */
+const podsMayGo: JoinCheck = {
+  name: 'The pods of the worker may be evicted',
+  run: async ({ api, candidate, node, settings, now }) => {
+    if (candidate.state !== 'worker') return []
+    const outlook = await lookAhead(api, [node.name], { ...drainOptions({}, settings), now })
+    const refused = outlook.refused.map(({ pod, notes }) =>
+      finding(
+        `Pod ${fullName(pod)}`,
+        notes.join('; '),
+        'Save what it holds, then delete it, give it a controller, or EMPTYDIR_DATA=delete.',
+      ),
+    )
+    const blocked = outlook.blockers
+      .filter(({ hopeless }) => hopeless)
+      .map(({ budget, reason, wayOut }) => finding(`PodDisruptionBudget ${budget}`, reason, wayOut))
+    return [...refused, ...blocked]
+  },
+}
+
 const comesBackAtItsAddress: JoinCheck = {
   name: 'The machine is found again when it is empty',
   run: ({ candidate, node }) => {
@@ -120,6 +143,7 @@ export const machineChecks: readonly JoinCheck[] = [
   diskFits,
   nothingIsLost,
   singleInstances,
+  podsMayGo,
   comesBackAtItsAddress,
   sameImage,
 ]

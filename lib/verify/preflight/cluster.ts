@@ -52,6 +52,7 @@ const addressIsTheNodes: PreflightCheck = {
 const nothingBlocksTheDrain: PreflightCheck = {
   name: 'Nothing blocks the drain',
   run: async (context) => {
+    if (context.settings.scenario === 'C') return []
     const outlook = await context.outlook()
     const refused = outlook.refused.map(({ pod, notes, unless }) => ({
       subject: `Pod ${fullName(pod)}`,
@@ -103,6 +104,8 @@ const noDataIsLostUnasked: PreflightCheck = {
   name: 'No volume is lost unasked',
   run: async (context) => {
     const { settings } = context
+    // The machine stays; what lies on a worker that is promoted is looked at with it.
+    if (settings.scenario === 'C') return []
     const volumes = await readVolumes(await context.api(), settings)
     return withoutWayOut(volumes, settings.evacuateTo !== undefined).map((volume) => ({
       subject: `PersistentVolumeClaim ${volume.claim}`,
@@ -116,7 +119,8 @@ const noDataIsLostUnasked: PreflightCheck = {
 const copiesHaveAPlace: PreflightCheck = {
   name: 'Local volumes can be copied where EVACUATE_TO says',
   run: async (context) => {
-    if (context.settings.evacuateTo !== undefined) await evacuationTarget(await context.api(), context.settings)
+    const { evacuateTo, scenario } = context.settings
+    if (evacuateTo !== undefined && scenario !== 'C') await evacuationTarget(await context.api(), context.settings)
     return []
   },
 }

@@ -222,6 +222,23 @@ test.serial('a local class wants another node that can keep the copies; every ot
   }
 })
 
+test.serial('a dry run says on which node each copy would lie, and makes nothing', async (t) => {
+  const made = async () => {
+    const kinds = ['/apis/batch/v1/jobs', '/api/v1/secrets', '/api/v1/persistentvolumeclaims']
+    const lists = await Promise.all(kinds.map((path) => homelab.api.list(path)))
+    return lists.flat().map(({ metadata }) => [metadata.namespace, metadata.name, metadata.resourceVersion])
+  }
+  const before = await made()
+  const { migration, lines } = testMigration({ ...local, ACCEPT_DATA_LOSS: 'large/*,broken/*' }, { dryRun: true })
+  await evacuate(migration, homelab.api)
+  t.is(
+    lines.filter((line) => /Copy volume wicked\/data-\d to evacuated-data-\d \(local-path on talos01\)/.test(line))
+      .length,
+    4,
+  )
+  t.deepEqual(await made(), before)
+})
+
 test.serial(
   'a copy that lies elsewhere, on a node that does not come back, or nowhere any more, is told by name',
   async (t) => {

@@ -121,9 +121,7 @@ test.serial('a peering is written down, torn down on both sides, and made again 
   t.deepEqual(put.spec, offloading.spec, 'what had gone of the offloaded namespaces is back')
   await offloadedPodsRun()
 
-  const once = await run.phase(repeer, [], moved)
-  t.is(once.code, 0, once.text)
-  t.deepEqual(await asAskedFor(), before, 'a second call changes nothing')
+  t.true(run.journal().ended, 'alone, the two are a run of their own')
 
   const { here } = await sides()
   const [change] = run.journal().changes({ kind: 'liqo-offloading' })

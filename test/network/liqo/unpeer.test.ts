@@ -40,7 +40,7 @@ test.serial('what is missing is said before anything is changed', async (t) => {
     [{ LIQO_REMOTE_KUBECONFIG: '' }, /LIQO_REMOTE_KUBECONFIG names no kubeconfig.*--local-only/s],
     [
       { LIQO_REMOTE_KUBECONFIG: run.unreachable() },
-      /The other cluster at https:\/\/127\.0\.0\.1:1 does not answer.*--local-only/s,
+      /The other cluster cannot be reached: https:\/\/127\.0\.0\.1:1 does not answer.*--local-only/s,
     ],
     [{ LIQO_REMOTE_NAMESPACE: 'elsewhere' }, /Liqo is not installed in the other cluster.*LIQO_REMOTE_NAMESPACE/s],
     [{ LIQOCTL: '/no/such/liqoctl' }, /There is no working liqoctl: \/no\/such\/liqoctl/],

@@ -97,6 +97,7 @@ test.serial('a dry run opens the key and signs, shows what would be done, and ch
   )
   t.true(would.some((line) => line.includes('change 2 addresses in ConfigMap dry/nebula, config.yml')))
   t.is((await mesh.secret())['host.crt'], mesh.host.certificate)
+  t.true(would.some((line) => line.includes('restart DaemonSet dry/nebula')))
   t.is(await mesh.configMap(), config)
   t.is(restartedFor(await mesh.daemonSet()), undefined)
 })

@@ -16,11 +16,11 @@ import { foreignBundle, foreignConfig } from '../../talos/join/foreign.ts'
 
 const target = await openRunning()
 const { cluster } = target
+await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const [fresh, worker] = await Promise.all([
   addWaiting(cluster, 'second', 55),
   addWorker(cluster, { name: 'third', host: 56, hostname: 'talos02' }),
 ]).catch((error: unknown) => target.close().then(() => Promise.reject(error)))
-await cluster.talosctlOnNode('kubeconfig', cluster.homelab.kubeconfig, '--merge=false', '--force')
 const settings = loadSettings(cluster.environment)
 const talosctl = await Talosctl.open(settings)
 const api = await KubernetesApi.fromFile(settings.kubeconfig)
@@ -35,7 +35,7 @@ test.after.always(() => {
 
 /** What is known of the two, with a backup of this minute: nothing speaks against either. */
 async function contextOf(node: typeof newcomer, more: Partial<JoinContext> = {}): Promise<JoinContext> {
-  const context = await joinContext({ settings, clock: systemClock }, talosctl, api, node)
+  const context = await joinContext({ settings, now: new Date() }, talosctl, api, node)
   return { ...context, backups: [backupOf(context.now)], ...more }
 }
 
@@ -45,8 +45,8 @@ function backupOf(at: Date, more = {}): JoinContext['backups'][number] {
   return { folder: '/nas/backup', manifest } as unknown as JoinContext['backups'][number]
 }
 
-async function errors(context: JoinContext): Promise<Finding[]> {
-  const results = await checkBeforeJoin(context)
+async function errors(context: JoinContext, dryRun = false): Promise<Finding[]> {
+  const results = await checkBeforeJoin(context, { dryRun })
   return results.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error')
 }
 
@@ -61,7 +61,7 @@ async function refuses(t: ExecutionContext, context: JoinContext, evidence: RegE
 
 test.serial('nothing speaks against a machine in maintenance mode, nor against an empty worker', async (t) => {
   for (const node of [newcomer, promoted]) t.deepEqual(await errors(await contextOf(node)), [])
-  const results = await checkBeforeJoin(await contextOf(newcomer))
+  const results = await checkBeforeJoin(await contextOf(newcomer), { dryRun: false })
   const warnings = results.flatMap(({ findings }) => findings)
   t.true(
     warnings.some(({ evidence }) => /NOT highly available/.test(evidence)),
@@ -73,6 +73,7 @@ test.serial('no snapshot, an old one, one of another cluster, and a backup witho
   const context = await contextOf(newcomer)
   const old = new Date(context.now.getTime() - 61 * 60_000)
   await refuses(t, { ...context, backups: [] }, /there is none/)
+  t.deepEqual(await errors({ ...context, backups: [] }, true), [], 'a dry run of the evening has taken none')
   await refuses(t, { ...context, backups: [backupOf(old)] }, /is 61 min old/)
   await refuses(t, { ...context, backups: [backupOf(context.now, { cluster: 'other' })] }, /there is none/)
   await refuses(t, { ...context, backups: [backupOf(context.now, { snapshot: undefined })] }, /there is none/)
@@ -123,7 +124,7 @@ test.serial('a worker under another name, and the address of another Node, are r
 
 test.serial('a disk that the machine does not have is refused', async (t) => {
   const own = { ...settings, installDisk: '/dev/nvme9n1' }
-  const context = await joinContext({ settings: own, clock: systemClock }, talosctl, api, newcomer)
+  const context = await joinContext({ settings: own, now: new Date() }, talosctl, api, newcomer)
   await refuses(t, { ...context, backups: [backupOf(context.now)] }, /nvme9n1 does not exist on the new machine/)
 })
 
@@ -136,13 +137,21 @@ test.serial(
     await refuses(t, context, /on the disk of talos02, which is emptied/, /workshop\/notes/)
     const accepted = { ...context, settings: { ...settings, acceptDataLoss: ['workshop/*'] } }
     t.deepEqual(await errors(accepted), [])
-    const warnings = (await checkBeforeJoin(accepted)).flatMap(({ findings }) => findings)
+    const warnings = (await checkBeforeJoin(accepted, { dryRun: false })).flatMap(({ findings }) => findings)
     t.true(
       warnings.some(({ subject }) => subject === 'Deployment workshop/alone'),
       JSON.stringify(warnings),
     )
   },
 )
+
+test.serial('a pod on a worker that nothing would bring back is refused', async (t) => {
+  const pod = { metadata: { name: 'by-hand' }, spec: { nodeName: 'talos02', containers: [{ name: 'a', image: 'a' }] } }
+  await api.create('/api/v1/namespaces/default/pods', pod)
+  const context = await contextOf(promoted)
+  const accepted = { ...context, settings: { ...settings, acceptDataLoss: ['workshop/*'] } }
+  await refuses(t, accepted, /./, /^Pod default\/by-hand$/)
+})
 
 /** A Deployment whose only pod is on that node. */
 async function runOnce(node: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parse, parseAllDocuments } from 'yaml'
-import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
+import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
+import { isNodeReady, isVirtual, listNodes } from '../kubernetes/nodes.ts'
 import { parseAddress } from '../network/addresses.ts'
 import { describeDoors, knockAtAllDoors } from '../network/ports.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
@@ -16,7 +17,7 @@ async function nodesProof(cluster: PracticeCluster): Promise<Proof> {
   const wanted = 1 + cluster.workers.length
   const api = await cluster.api()
   try {
-    const nodes = await listNodes(api)
+    const nodes = (await listNodes(api)).filter((node) => !isVirtual(node))
     const against = nodes.filter((node) => !isNodeReady(node)).map(({ metadata }) => `${metadata.name} is not ready`)
     if (nodes.length !== wanted) against.push(`there are ${nodes.length} Nodes`)
     if (!api.server.includes(cluster.newAddress)) against.push(`the kubeconfig leads to ${api.server}`)
@@ -51,8 +52,7 @@ async function endpointsProof(cluster: PracticeCluster): Promise<Proof> {
       ...['get', 'machineconfig', 'v1alpha1', '--output', 'jsonpath={.spec}'],
       ...['--nodes', hardware.address, '--endpoints', hardware.address],
     )
-    const [main] = parseAllDocuments(text).map((document) => document.toJS())
-    const found = main.cluster.controlPlane.endpoint
+    const found = parseAllDocuments(text).map((document) => document.toJS())[0].cluster.controlPlane.endpoint
     if (found !== endpoint) against.push(`${hardware.name} goes by ${found}`)
     const others = text.split('\n').filter((line) => line.includes(cluster.address) && !pinned.test(line))
     for (const line of others) against.push(`${hardware.name} has ${line.trim()}`)
@@ -72,4 +72,24 @@ async function refusedProof(cluster: PracticeCluster): Promise<Proof> {
   for (const { cluster: one } of clusters)
     if (one.server.includes(cluster.address)) against.push(`the kubeconfig leads to ${one.server}`)
   return proof('the old address is refused everywhere', `${cluster.address}: ${describeDoors(doors)}`, against)
+}
+
+/** The peering is there again on both sides, and the other cluster knows the homelab by its new address. */
+export async function peeringProof(cluster: PracticeCluster, there: KubernetesApi): Promise<Proof> {
+  const api = await cluster.api()
+  try {
+    const against: string[] = []
+    const node = (await listNodes(api)).find(isVirtual)
+    if (node === undefined || !isNodeReady(node)) against.push('the virtual node is not ready')
+    const foreign = await there.list<KubernetesObject>('/apis/core.liqo.io/v1beta1/foreignclusters')
+    if (foreign.length !== 1) against.push(`the other cluster has ${foreign.length} ForeignClusters`)
+    for (const object of foreign) {
+      const { apiServerUrl } = object.status as { apiServerUrl?: string }
+      if (!apiServerUrl?.includes(cluster.newAddress)) against.push(`the other cluster goes to ${apiServerUrl}`)
+    }
+    const name = node?.metadata.name ?? 'no virtual node'
+    return proof('the Liqo peering is made again', `${name} is ready; there it goes to ${cluster.newAddress}`, against)
+  } finally {
+    api.close()
+  }
 }

@@ -1,0 +1,57 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { peerId, startAwsPeer } from './liqo/aws-peer.ts'
+import { mentionsProof } from './mentions-proof.ts'
+import type { PracticeCluster } from './practice-cluster.ts'
+import { practiceNames } from './practice-homelab.ts'
+import type { Proof } from './proofs.ts'
+import { movedProofs, peeringProof } from './scenario-b-proofs.ts'
+import type { Truth } from './truth.ts'
+
+/** What is different in an evening whose new machine gets another address. */
+export interface Moving {
+  /** for the task line */
+  readonly settings: readonly string[]
+  /** the new machine's */
+  readonly address: string
+  /** The truth without what the evening makes anew on purpose. */
+  owed(truth: Truth): Truth
+  /** Says what that leaves out. */
+  readonly excused: string
+  proofs(): Promise<Proof[]>
+  stop(): Promise<void>
+}
+
+/** Prepares a practice cluster for scenario B: a second control plane that it is peered with, and what the settings say of it. */
+export async function prepareMove(cluster: PracticeCluster): Promise<Moving> {
+  const peer = await startAwsPeer(cluster)
+  await noteByHand(cluster)
+  const lines = Object.entries(peer.settings).map(([name, value]) => `${name}=${value}\n`)
+  appendFileSync(join(cluster.homelab.envDir, `${practiceNames.environment}.env`), lines.join(''))
+  return {
+    settings: [`NEW_TALOS_NODE=${cluster.newAddress}`],
+    address: cluster.newAddress,
+    owed: (truth) => new Map([...truth].filter(([, one]) => !isOfPeering(one))),
+    excused: `objects of Liqo, and of its peering with ${peerId} (not compared): torn down, and made again`,
+    proofs: async () => [
+      ...(await movedProofs(cluster)),
+      await peeringProof(cluster, peer.api),
+      await mentionsProof(cluster),
+    ],
+    stop: () => peer.stop(),
+  }
+}
+
+/** Something that a person made in the cluster: nobody but a person can change it. */
+async function noteByHand(cluster: PracticeCluster): Promise<void> {
+  const api = await cluster.api()
+  const metadata = { name: 'dashboard-links', namespace: 'default' }
+  const data = { api: `https://${cluster.address}:6443` }
+  await api.create('/api/v1/namespaces/default/configmaps', { metadata, data })
+  api.close()
+}
+
+/** The peering is torn down and made again, with all that Liqo keeps for it. */
+function isOfPeering({ group, namespace, name }: { group: string; namespace: string; name: string }): boolean {
+  return group.endsWith('liqo.io') || [namespace, name].some((each) => each.includes(peerId))
+}
