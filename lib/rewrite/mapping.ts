@@ -8,7 +8,7 @@ import type { Settings } from '../settings.ts'
 export type Mapping = Move
 
 /**
- * What is to become what: the old and new address of the node, and what --map adds (OLD=NEW, several with commas or several flags).
+ * What is to become what: the old and new address of the node and of the mesh, and what --map adds (OLD=NEW, several with commas or several flags).
  * @throws OperatorError with exit code 2 when there is none, one is no address, two contradict each other, or families are mixed
  */
 export function mappingsFrom(flags: Flags, settings: Settings): Mapping[] {
@@ -23,10 +23,13 @@ export function mappingsFrom(flags: Flags, settings: Settings): Mapping[] {
     if (mapping.from !== mapping.to) all.set(mapping.from, mapping)
   }
   if (all.size > 0) return [...all.values()]
-  throw new OperatorError('There is no address to replace: neither NEW_TALOS_NODE nor --map is given.', {
-    next: 'Set NEW_TALOS_NODE, or say it: task migrate:rewrite-ip -- --map 192.168.1.54=192.168.1.60',
-    exitCode: 2,
-  })
+  throw new OperatorError(
+    'There is no address to replace: neither NEW_TALOS_NODE, NEW_MESH_ADDRESS nor --map is given.',
+    {
+      next: 'Set NEW_TALOS_NODE, or say it: task migrate:rewrite-ip -- --map 192.168.1.54=192.168.1.60',
+      exitCode: 2,
+    },
+  )
 }
 
 /** As an operator reads it: `192.168.1.54 → 192.168.1.60, 10.42.1.1 → 10.42.1.2`. */
@@ -34,8 +37,13 @@ export function describeMappings(mappings: readonly Mapping[]): string {
   return mappings.map(({ from, to }) => `${from} → ${to}`).join(', ')
 }
 
-function fromSettings({ nodeAddress, newNodeAddress }: Settings): Mapping[] {
-  return newNodeAddress === undefined ? [] : [mapping(nodeAddress, 'TALOS_NODE', newNodeAddress, 'NEW_TALOS_NODE')]
+function fromSettings({ nodeAddress, newNodeAddress, meshAddress, newMeshAddress }: Settings): Mapping[] {
+  return [
+    ...(newNodeAddress === undefined ? [] : [mapping(nodeAddress, 'TALOS_NODE', newNodeAddress, 'NEW_TALOS_NODE')]),
+    ...(meshAddress === undefined || newMeshAddress === undefined
+      ? []
+      : [mapping(meshAddress, 'MESH_ADDRESS', newMeshAddress, 'NEW_MESH_ADDRESS')]),
+  ]
 }
 
 function parsePair(pair: string): Mapping {
@@ -65,7 +73,7 @@ function plain(address: Address): Address {
 
 function contradiction(one: Mapping, other: Mapping): OperatorError {
   return new OperatorError(`${one.from} cannot become both ${one.to} and ${other.to}.`, {
-    means: 'NEW_TALOS_NODE counts as a --map of its own.',
+    means: 'NEW_TALOS_NODE and NEW_MESH_ADDRESS count as a --map of their own.',
     next: 'Say it once.',
     exitCode: 2,
   })

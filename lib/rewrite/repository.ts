@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
@@ -58,6 +59,8 @@ export async function grepTracked(folder: string, source: string): Promise<Repos
 const grep = [
   ...['-c', 'submodule.recurse=false', '-c', 'grep.fullName=false', '-c', 'grep.fallbackToNoIndex=false'],
   ...['grep', '--files-with-matches', '--null', '--text', '--no-color', '--perl-regexp'],
+  // Beside it, git status takes the rest.
+  ...['--threads', String(Math.max(1, Math.floor(availableParallelism() / 2)))],
 ]
 /** The homelab may be a folder of a larger repository; Git's status counts from that one's root. */
 const inside = ['rev-parse', '--show-prefix']

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { sourceFor } from '../../lib/rewrite/candidates.ts'
 import { edited, inverted, type PlainEdit } from '../../lib/rewrite/edit.ts'
 import type { Mapping } from '../../lib/rewrite/mapping.ts'
 import { findIn, spellingsOf } from '../../lib/rewrite/spellings.ts'
@@ -71,6 +72,9 @@ test(`in random text of digits and dots exactly the addresses change, and the un
 const byte = (random: () => number) => Math.floor(random() * 256)
 const hex = (parts: readonly number[]) => parts.map((part) => part.toString(16).padStart(2, '0')).join('')
 
+const groups = (a: readonly number[]) =>
+  [hex(a.slice(0, 2)), hex(a.slice(2))].map((half) => Number.parseInt(half, 16).toString(16)).join(':')
+
 /** The ways to write an address that is to change: the old and the new one are written by the same function. */
 const ways: readonly ((address: readonly number[]) => string)[] = [
   (a) => a.join('.'),
@@ -85,6 +89,9 @@ const ways: readonly ((address: readonly number[]) => string)[] = [
   (a) => `0x${hex(a)}`,
   (a) => `::ffff:${a.join('.')}`,
   (a) => `x\\n${a.join('.')}\\n`,
+  (a) => `?u=${a.join('%2E')}&`,
+  (a) => a.join('[.]'),
+  (a) => `::ffff:${groups(a)}`,
 ]
 
 /** What is not the address, although it holds its text. */
@@ -130,4 +137,28 @@ test('swapped addresses change places, in one pass', (t) => {
     { from: '10.0.0.2', to: '10.0.0.1' },
   ] as unknown as Mapping[]
   t.is(replaced('10.0.0.1 10.0.0.2 10.0.0.10', mappings).after, '10.0.0.2 10.0.0.1 10.0.0.10')
+})
+
+test(`the first look lets no line pass that holds a hit (${seeds.length} seeds)`, (t) => {
+  let hits = 0
+  for (const seed of seeds) {
+    const random = seeded(seed)
+    const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T
+    const small = seed % 2 === 0 ? () => Math.floor(random() * 12) : () => byte(random)
+    const [from, to] = [
+      [small(), small(), small(), small()],
+      [byte(random), byte(random), byte(random), byte(random)],
+    ]
+    const mapping = { from: from.join('.'), to: to.join('.') } as unknown as Mapping
+    const firstLook = new RegExp(sourceFor([mapping]))
+    for (let at = 0; at < 40; at++) {
+      const written = pick([...ways, ...others])(from)
+      const cased = pick([written, written.toUpperCase(), written.toLowerCase()])
+      const line = pick(['', 'a: ', '\xe9', '"', '%3A', '\\t']) + cased + pick(['', '"', ':80', '.', '\xff', '\r'])
+      if (findIn(line, spellingsOf(mapping)).hits.length === 0) continue
+      hits += 1
+      t.regex(line, firstLook, `seed ${seed}`)
+    }
+  }
+  t.true(hits > 10 * seeds.length)
 })

@@ -28,7 +28,30 @@ test('the settings say what becomes what, when no --map does; an address that st
   t.is(at(folder, 'a.txt'), '192.168.1.61 10.42.1.2', said)
   const none = await rewrite(folder, ['--yes'])
   t.is(none.code, 2)
-  t.regex(none.said, /neither NEW_TALOS_NODE nor --map/)
+  t.regex(none.said, /neither NEW_TALOS_NODE, NEW_MESH_ADDRESS nor --map/)
+})
+
+test('a new address in the mesh takes the old one’s place without --map', async (t) => {
+  const folder = homelab({ 'a.txt': '192.168.1.54 10.42.1.1' })
+  const mesh = { MESH_ADDRESS: '10.42.1.1', NEW_MESH_ADDRESS: '10.42.1.2' }
+  const { said } = await rewrite(folder, ['--yes'], { NEW_TALOS_NODE: '192.168.1.61', ...mesh })
+  t.is(at(folder, 'a.txt'), '192.168.1.61 10.42.1.2', said)
+  const none = await rewrite(folder, ['--yes'], { MESH_ADDRESS: '10.42.1.1' })
+  t.is(none.code, 2)
+})
+
+test('what Git takes as unchanged, or as a link, is read as it lies there', async (t) => {
+  const folder = homelab({ 'assumed.txt': 'x', 'sparse.txt': 'x', 'link.txt': 'x', 'new.txt': 'x' })
+  const git = (...args: string[]) => execFileSync('git', ['-C', folder, ...args])
+  git('update-index', '--assume-unchanged', 'assumed.txt')
+  git('update-index', '--skip-worktree', 'sparse.txt')
+  for (const name of ['assumed.txt', 'sparse.txt', 'link.txt', 'new.txt'])
+    writeFileSync(join(folder, name), '192.168.1.54')
+  git('update-index', '--cacheinfo', `120000,${git('hash-object', '-w', 'link.txt').toString().trim()},link.txt`)
+  git('rm', '--quiet', '--cached', 'new.txt')
+  const { said } = await rewrite(folder, [...to60, '--yes', '--dirty'])
+  for (const name of ['assumed.txt', 'sparse.txt', 'link.txt', 'new.txt'])
+    t.is(at(folder, name), '192.168.1.60', `${name}: ${said}`)
 })
 
 test('what is no pair of addresses is refused', async (t) => {
