@@ -102,7 +102,9 @@ async function install(ground: MeshGround, signed: Awaited<ReturnType<typeof sig
   const { api, nodeName, nodeAddress } = ground
   const { 'ca.key': _kept, ...certs } = signed
   const core = `/api/v1/namespaces/${meshNamespace}`
-  await api.create('/api/v1/namespaces', { metadata: { name: meshNamespace } })
+  // Talos lets nobody onto the host's network otherwise.
+  const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' }
+  await api.create('/api/v1/namespaces', { metadata: { name: meshNamespace, labels } })
   await api.create(`${core}/secrets`, { metadata: { name: 'nebula-certs' }, stringData: certs })
   const data = { 'config.yml': configFor(nodeAddress) }
   await api.create(`${core}/configmaps`, { metadata: { name: 'static-hosts' }, data })
