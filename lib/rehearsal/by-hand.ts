@@ -33,7 +33,9 @@ export async function practiseByHand({ console, signal, scenario, recovery }: Pr
   try {
     await cluster.start()
     const moving =
-      scenario === 'B' ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
+      scenario === 'B'
+        ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster))
+        : undefined
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
       tell(cluster, console, { scenario, recovery, settings: moving?.settings ?? [] })

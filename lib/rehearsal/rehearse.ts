@@ -45,7 +45,7 @@ export interface Rehearsal {
   before: Truth
   recovery: RehearsalOptions['recovery']
   /** What else was not compared, in words. */
-  excused: string[]
+  excused: readonly string[]
   /** Folders of local-path volumes that stayed behind on the old machine's disk. */
   leftBehind: string[]
 }
@@ -77,7 +77,9 @@ export async function rehearseScenario(options: RehearsalOptions): Promise<Rehea
 
 async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
   const isMove = options.scenario === 'B'
-  const moving = isMove ? await step('Peer it with a second cluster', () => prepareMove(cluster)) : undefined
+  const moving = isMove
+    ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster))
+    : undefined
   const owed = (truth: Truth) => moving?.owed(truth) ?? truth
   const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))
   const adversaries = startAdversaries(cluster.homelab.kubeconfig)
@@ -103,7 +105,7 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
       provenOff: provenOffAt(journalOf(cluster)),
     })
     const { recovery } = options
-    const excused = moving ? [moving.excused] : []
+    const excused = moving?.excused ?? []
     return { phases: phaseResults(journalOf(cluster)), proofs, downtime, before, recovery, excused, leftBehind }
   } finally {
     availability.stop()

@@ -1,7 +1,9 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { peerId, startAwsPeer } from './liqo/aws-peer.ts'
 import { mentionsProof } from './mentions-proof.ts'
+import { isOfMesh, meshProof } from './nebula/mesh-proof.ts'
+import { makePracticeMesh, meshAddresses, type PracticeMesh } from './nebula/practice-mesh.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
 import { practiceNames } from './practice-homelab.ts'
 import type { Proof } from './proofs.ts'
@@ -17,28 +19,63 @@ export interface Moving {
   /** The truth without what the evening makes anew on purpose. */
   owed(truth: Truth): Truth
   /** Says what that leaves out. */
-  readonly excused: string
+  readonly excused: readonly string[]
   proofs(): Promise<Proof[]>
   stop(): Promise<void>
 }
 
-/** Prepares a practice cluster for scenario B: a second control plane that it is peered with, and what the settings say of it. */
+/**
+ * Prepares a practice cluster for scenario B: a second control plane that it is peered with, a mesh in which its node gets another address, and what the
+ * settings say of both.
+ */
 export async function prepareMove(cluster: PracticeCluster): Promise<Moving> {
+  const mesh = await meshOf(cluster)
   const peer = await startAwsPeer(cluster)
   await noteByHand(cluster)
-  const lines = Object.entries(peer.settings).map(([name, value]) => `${name}=${value}\n`)
+  const lines = Object.entries({ ...mesh.settings, ...peer.settings }).map(([name, value]) => `${name}=${value}\n`)
   appendFileSync(join(cluster.homelab.envDir, `${practiceNames.environment}.env`), lines.join(''))
   return {
-    settings: [`NEW_TALOS_NODE=${cluster.newAddress}`],
+    settings: [`NEW_TALOS_NODE=${cluster.newAddress}`, `NEW_MESH_ADDRESS=${meshAddresses.new}`],
     address: cluster.newAddress,
-    owed: (truth) => new Map([...truth].filter(([, one]) => !isOfPeering(one))),
-    excused: `objects of Liqo, and of its peering with ${peerId} (not compared): torn down, and made again`,
+    owed: (truth) => new Map([...truth].filter(([, one]) => !isOfPeering(one) && !isOfMesh(one))),
+    excused: [
+      `objects of Liqo, and of its peering with ${peerId} (not compared): torn down, and made again`,
+      'the Secret and the DaemonSet of the mesh (2, by a proof of their own): one certificate exchanged, and pods made anew',
+    ],
     proofs: async () => [
       ...(await movedProofs(cluster)),
       await peeringProof(cluster, peer.api),
+      await inMeshProof(cluster, mesh),
       await mentionsProof(cluster),
     ],
     stop: () => peer.stop(),
+  }
+}
+
+async function meshOf(cluster: PracticeCluster): Promise<PracticeMesh> {
+  const { binaries, address, folder, homelab } = cluster
+  const api = await cluster.api()
+  try {
+    return await makePracticeMesh({
+      api,
+      nebulaCert: binaries['nebula-cert'],
+      nodeName: practiceNames.node,
+      nodeAddress: address,
+      folder: join(folder, 'operator'),
+      ageIdentityFile: homelab.ageIdentityFile,
+    })
+  } finally {
+    api.close()
+  }
+}
+
+async function inMeshProof(cluster: PracticeCluster, mesh: PracticeMesh): Promise<Proof> {
+  const said = readFileSync(join(cluster.homelab.outputDir, 'current/log.txt'), 'utf8')
+  const api = await cluster.api()
+  try {
+    return await meshProof(api, mesh, said, [cluster.address, meshAddresses.old])
+  } finally {
+    api.close()
   }
 }
 
