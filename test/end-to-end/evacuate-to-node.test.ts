@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { stillAway } from '../../lib/kubernetes/evacuation/ledger.ts'
-import type { Journal } from '../../lib/migration/journal.ts'
 import { localPathRoot } from '../../lib/rehearsal/practice-cluster.ts'
 import { readTree, volumesProof } from '../../lib/rehearsal/volume-trees.ts'
 import { addNode } from '../kubernetes/evacuation/small-homelab.ts'
@@ -31,7 +30,7 @@ test("local volumes go to a worker's disk over the network, and come back to a n
   await practice.prove()
   t.deepEqual(readTree(root), before, 'the old disk is as it was')
   const replacement = practice.cluster.machines.at(-1)
-  const away = stillAway({ records: practice.records() } as Journal)
+  const away = stillAway(practice.journal())
   const { proof } = volumesProof(root, replacement ? localPathRoot(replacement) : '', away)
   t.deepEqual(proof.against, [], proof.claim)
   t.regex(proof.evidence, /^14 volumes/)

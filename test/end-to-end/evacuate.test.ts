@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import test from 'ava'
 import { stillAway } from '../../lib/kubernetes/evacuation/ledger.ts'
 import type { PersistentVolume } from '../../lib/kubernetes/kinds.ts'
-import type { Journal, JournalRecord } from '../../lib/migration/journal.ts'
+import type { JournalRecord } from '../../lib/migration/journal.ts'
 import { localPathRoot } from '../../lib/rehearsal/practice-cluster.ts'
 import { readTree, volumesProof } from '../../lib/rehearsal/volume-trees.ts'
 import { makeVolumes } from '../kubernetes/evacuation/small-homelab.ts'
@@ -47,7 +47,7 @@ test('20 volumes move to a machine with an empty disk, file for file, though the
   t.is(facts(records, 'brought back ').size, 20)
   t.deepEqual(readTree(root), before, 'the old disk is as it was')
   const replacement = practice.cluster.machines.at(-1)
-  const away = stillAway({ records } as Journal)
+  const away = stillAway(practice.journal())
   const { proof, leftBehind } = volumesProof(root, replacement ? localPathRoot(replacement) : '', away)
   t.deepEqual(proof.against, [], proof.claim)
   t.regex(proof.evidence, /^20 volumes/)

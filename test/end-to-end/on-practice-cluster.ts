@@ -27,6 +27,8 @@ export interface Practice {
   said(): string
   task(args: string[], more?: Partial<TaskRun>): Promise<TaskResult>
   records(): JournalRecord[]
+  /** The current run's journal as it is now; there must be one. */
+  journal(): Journal
   /** Waits until the journal says so. */
   until(reached: (records: JournalRecord[]) => boolean): Promise<void>
   /** Asserts every proof of the rehearsal. */
@@ -60,6 +62,7 @@ export async function practise(
     said: () => tasks.said,
     task: (args, more) => tasks.run(args, more),
     records: () => recordsOf(cluster),
+    journal: () => Journal.inMemory(journalPathOf(cluster), () => new Date()),
     until: async (reached) => {
       while (!reached(recordsOf(cluster))) {
         if (tasks.signal.aborted) throw new Error('the test ended before')
@@ -131,9 +134,13 @@ export function memoryFolder(t: ExecutionContext): string {
   return folder
 }
 
+function journalPathOf({ homelab }: PracticeCluster): string {
+  return join(homelab.outputDir, 'current', 'journal.jsonl')
+}
+
 /** What the current run's journal holds; nothing before there is one. */
 export function recordsOf(cluster: PracticeCluster): JournalRecord[] {
-  const path = join(cluster.homelab.outputDir, 'current', 'journal.jsonl')
+  const path = journalPathOf(cluster)
   return existsSync(path) ? Journal.inMemory(path, () => new Date()).records : []
 }
 

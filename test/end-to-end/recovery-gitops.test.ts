@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { stillAway } from '../../lib/kubernetes/evacuation/ledger.ts'
-import type { Journal, JournalRecord } from '../../lib/migration/journal.ts'
+import type { JournalRecord } from '../../lib/migration/journal.ts'
 import { localPathRoot } from '../../lib/rehearsal/practice-cluster.ts'
 import { etcdProof, offProof } from '../../lib/rehearsal/proofs.ts'
 import { compareRebuilt, convergedProof, readAnnounced } from '../../lib/rehearsal/rebuilt.ts'
@@ -92,7 +92,7 @@ async function prove(t: ExecutionContext, practice: Practice, list: string): Pro
 function evacuatedProof(t: ExecutionContext, practice: Practice) {
   const { old, machines } = practice.cluster
   const replacement = machines.at(-1)
-  const away = stillAway({ records: practice.records() } as Journal)
+  const away = stillAway(practice.journal())
   const { proof } = volumesProof(localPathRoot(old), replacement ? localPathRoot(replacement) : '', away)
   t.regex(proof.evidence, /^14 volumes/)
   return proof
