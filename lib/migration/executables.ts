@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import { $ } from 'zx/core'
 
 /** The first executable of that name in the folders of PATH. */
 export async function findOnPath(name: string, path: string): Promise<string | undefined> {
@@ -18,4 +19,17 @@ export async function isExecutable(path: string): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/**
+ * Runs a program to its end, whatever its exit code. It has no standard input: one that asks for something is not to wait for an answer.
+ * @param deadlineSeconds after which it is ended
+ */
+export function runToItsEnd(binary: string, args: readonly string[], deadlineSeconds: number) {
+  return $({
+    quiet: true,
+    nothrow: true,
+    timeout: deadlineSeconds * 1000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })`${binary} ${args as string[]}`
 }

@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { $ } from 'zx/core'
 import { messageOf, OperatorError } from '../migration/errors.ts'
-import { findOnPath, isExecutable } from '../migration/executables.ts'
+import { findOnPath, isExecutable, runToItsEnd } from '../migration/executables.ts'
 import type { Settings } from '../settings.ts'
 
 /** What etcd's own tool says of a snapshot file. */
@@ -39,14 +38,18 @@ export async function findEtcdutl(
   const binary = settings.etcdutl ?? (await findOnPath('etcdutl', environment.PATH ?? ''))
   if (binary === undefined) return undefined
   if (!(await isExecutable(binary))) throw unusable(binary, 'there is no executable file')
-  const { stdout, exitCode } = await run(binary, ['version'])
+  const { stdout, exitCode } = await runToItsEnd(binary, ['version'], deadlineSeconds)
   const version = /etcdutl version: (\S+)/.exec(stdout)?.[1]
   if (exitCode !== 0 || version === undefined) throw unusable(binary, 'it does not say its version')
   return { version, status: (snapshot) => status(binary, snapshot) }
 }
 
 async function status(binary: string, snapshot: string): Promise<SnapshotStatus> {
-  const { stdout, stderr, exitCode } = await run(binary, ['snapshot', 'status', snapshot, '--write-out', 'json'])
+  const { stdout, stderr, exitCode } = await runToItsEnd(
+    binary,
+    ['snapshot', 'status', snapshot, '--write-out', 'json'],
+    deadlineSeconds,
+  )
   try {
     if (exitCode !== 0) throw new Error(stderr.trim().split('\n').at(-1) || `exit code ${exitCode}`)
     const { hash, revision, totalKey, totalSize } = statusAnswer.parse(JSON.parse(stdout))
@@ -58,15 +61,6 @@ async function status(binary: string, snapshot: string): Promise<SnapshotStatus>
       cause: error,
     })
   }
-}
-
-function run(binary: string, args: string[]) {
-  return $({
-    quiet: true,
-    nothrow: true,
-    timeout: deadlineSeconds * 1000,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })`${binary} ${args}`
 }
 
 function unusable(binary: string, why: string): OperatorError {

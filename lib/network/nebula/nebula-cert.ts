@@ -1,9 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { $ } from 'zx/core'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
-import { findOnPath, isExecutable } from '../../migration/executables.ts'
+import { findOnPath, isExecutable, runToItsEnd } from '../../migration/executables.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
 import type { Settings } from '../../settings.ts'
 
@@ -84,7 +83,7 @@ export async function findNebulaCert(
 ): Promise<NebulaCert> {
   const binary = settings.nebulaCert ?? (await findOnPath('nebula-cert', environment.PATH ?? ''))
   if (binary === undefined || !(await isExecutable(binary))) throw absent(binary)
-  const { stdout, exitCode } = await run(binary, ['-version'])
+  const { stdout, exitCode } = await runToItsEnd(binary, ['-version'], deadlineSeconds)
   const version = /^Version: (\S+)/m.exec(stdout)?.[1]
   if (exitCode !== 0 || version === undefined) throw absent(binary)
   return {
@@ -97,7 +96,7 @@ export async function findNebulaCert(
 async function print(binary: string, folder: string, pem: string, origin: string): Promise<NebulaCertificate[]> {
   const path = join(folder, 'certificates.pem')
   await writeFile(path, pem, { mode: 0o600 })
-  const { stdout, stderr, exitCode } = await run(binary, ['print', '-json', '-path', path])
+  const { stdout, stderr, exitCode } = await runToItsEnd(binary, ['print', '-json', '-path', path], deadlineSeconds)
   try {
     if (exitCode !== 0) throw new Error(reasonIn(stdout, stderr, exitCode))
     const values = stdout
@@ -126,14 +125,18 @@ async function sign(binary: string, folder: string, request: SigningRequest): Pr
     return join(folder, name)
   }
   const signed = join(folder, 'host.crt')
-  const { stdout, stderr, exitCode } = await run(binary, [
-    'sign',
-    ...['-ca-crt', await file('ca.crt', caCertificate), '-ca-key', await file('ca.key', caKey)],
-    ...['-in-pub', await file('host.pub', publicKeyPem(like)), '-out-crt', signed],
-    ...['-name', like.name, '-ip', network, '-duration', `${Math.floor(lifetime)}s`],
-    ...(like.groups.length > 0 ? ['-groups', like.groups.join(',')] : []),
-    ...(like.unsafeNetworks.length > 0 ? ['-subnets', like.unsafeNetworks.join(',')] : []),
-  ])
+  const { stdout, stderr, exitCode } = await runToItsEnd(
+    binary,
+    [
+      'sign',
+      ...['-ca-crt', await file('ca.crt', caCertificate), '-ca-key', await file('ca.key', caKey)],
+      ...['-in-pub', await file('host.pub', publicKeyPem(like)), '-out-crt', signed],
+      ...['-name', like.name, '-ip', network, '-duration', `${Math.floor(lifetime)}s`],
+      ...(like.groups.length > 0 ? ['-groups', like.groups.join(',')] : []),
+      ...(like.unsafeNetworks.length > 0 ? ['-subnets', like.unsafeNetworks.join(',')] : []),
+    ],
+    deadlineSeconds,
+  )
   if (exitCode === 0) return readFile(signed, 'utf8')
   throw new OperatorError(
     `nebula-cert did not sign ${network} for ${like.name}: ${reasonIn(stdout, stderr, exitCode)}`,
@@ -152,16 +155,6 @@ function publicKeyPem({ publicKey, curve }: NebulaCertificate): string {
 function reasonIn(stdout: string, stderr: string, exitCode: number | null): string {
   const said = `${stderr}\n${stdout}`.split('\n').find((line) => line.trim() !== '')
   return said?.replace(/^Error: /, '').trim() ?? `exit code ${exitCode}`
-}
-
-// Without standard input: it would ask for the passphrase of a CA key that has one.
-function run(binary: string, args: string[]) {
-  return $({
-    quiet: true,
-    nothrow: true,
-    timeout: deadlineSeconds * 1000,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })`${binary} ${args}`
 }
 
 function absent(binary: string | undefined): OperatorError {
