@@ -67,7 +67,7 @@ function migrationOf(namespace: string, journal?: Journal) {
   const settings = {
     EVACUATE_TO: 'fatboy-nfs-appdata',
     EVACUATE_PER_NODE: '2',
-    EVACUATE_TIMEOUT: '240',
+    EVACUATE_TIMEOUT: '420',
     ACCEPT_DATA_LOSS: [...accepted, `${namespace}/evacuated-*`].join(','),
   }
   if (journal) return testMigration(settings, { journal })
