@@ -2,6 +2,7 @@
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { fenceNewMachine, staysFenced } from '../lib/recovery/rollback/fence.ts'
+import { takeJoinedOut } from '../lib/recovery/rollback/joined.ts'
 import { refuseLoss } from '../lib/recovery/rollback/loss.ts'
 import { bringOldMachineBack } from '../lib/recovery/rollback/old-machine.ts'
 import {
@@ -34,6 +35,9 @@ export default await phase(
     if (migration.dryRun) return
     await beginRollback(migration, way)
 
+    await migration.step('Take out of the control plane what has joined it', () =>
+      takeJoinedOut(migration, talosctl, way),
+    )
     await migration.step('Go back to the old machine', async () => {
       // The new one first: two etcds of one cluster must never run.
       await fenceNewMachine(migration, talosctl, way)

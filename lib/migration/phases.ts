@@ -150,8 +150,6 @@ const anyTime: readonly Phase[] = [
     summary: 'back to the old machine, undoing what the journal holds',
     changes: 'everything that was done',
     journaled: true,
-    // In C no machine takes another's place: who has joined leaves again.
-    scenarios: ['A', 'B'],
     repeatable: true,
     begins: false,
   },

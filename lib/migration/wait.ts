@@ -9,6 +9,8 @@ export interface Condition<T> {
   timeoutSeconds: number
   /** Milliseconds between two looks; 500 if not given. */
   everyMs?: number
+  /** Ends when another look is worth its while before that time is over; the signal aborts when it is. */
+  wake?: (signal: AbortSignal) => Promise<void>
   /** What to do when it does not come true. */
   hint?: string
   /** An OperatorError ends the wait at once; any other error means "not yet". */
@@ -37,8 +39,16 @@ export async function waitFor<T>(condition: Condition<T>, { clock, signal, onSee
     const waited = (clock.now().getTime() - began) / 1000
     if (waited >= condition.timeoutSeconds) throw timedOut(condition, last)
     onSeen(`waiting until ${condition.name}; saw: ${last.saw}`)
-    await clock.sleep(condition.everyMs ?? 500, signal)
+    await pause(condition, clock, signal)
   }
+}
+
+async function pause<T>({ everyMs = 500, wake }: Condition<T>, clock: Clock, signal: AbortSignal): Promise<void> {
+  if (wake === undefined) return clock.sleep(everyMs, signal)
+  const over = new AbortController()
+  const either = AbortSignal.any([signal, over.signal])
+  await Promise.race([clock.sleep(everyMs, either), wake(either)])
+  over.abort()
 }
 
 async function look<T>(condition: Condition<T>): Promise<Probe<T> & { cause?: unknown }> {

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Condition, Probe } from '../migration/migration.ts'
 import { type Address, isLoopback } from './addresses.ts'
 
@@ -23,6 +24,22 @@ export function knock(address: Address, port: number, timeoutMs = 1500): Promise
     socket.once('connect', () => answer('open'))
     socket.once('error', (error: NodeJS.ErrnoException) => answer(error.code === 'ECONNREFUSED' ? 'refused' : 'silent'))
   })
+}
+
+const knockEveryMs = 25
+
+/**
+ * Ends when somebody begins to listen at a port, or the signal aborts: a knock costs nothing beside a look with talosctl, so it can be
+ * repeated as often as one could notice.
+ * @param wasOpen whether it was when it was last looked at: then it has to close before
+ */
+export async function doorOpens(address: Address, port: number, wasOpen: boolean, signal: AbortSignal): Promise<void> {
+  for (let open = wasOpen; !signal.aborted; ) {
+    const isOpen = (await knock(address, port)) === 'open'
+    if (isOpen && !open) return
+    open = isOpen
+    await delay(knockEveryMs)
+  }
 }
 
 /** What each of the three doors said, `Talos API: silent`. */
@@ -55,7 +72,8 @@ export function describeDoors(report: DoorReport): string {
 
 /**
  * The proof that a machine is off: its three doors were found quiet several times in a row, since a machine that goes down
- * has instants in which everything is closed and yet it runs.
+ * has instants in which everything is closed and yet it runs. A door that says nothing takes a knock's whole patience each time; the pause
+ * between two is short, for the cluster is down meanwhile.
  * @param options.inARow how many times; options.everyMs the time between two, milliseconds
  */
 export function machineIsOff(
@@ -75,7 +93,7 @@ export function machineIsOff(
   return {
     name: `${name} is off (50000, 6443 and 2379 of ${address} answer no more)`,
     timeoutSeconds,
-    everyMs: options.everyMs ?? 500,
+    everyMs: options.everyMs ?? 100,
     hint: `If it hangs, look at its screen, then hold its power button. "refused" means that its kernel still runs.`,
     probe,
   }

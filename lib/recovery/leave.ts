@@ -113,7 +113,8 @@ async function fence(migration: Migration, { talosctl }: Tools, { answers, membe
   }
 }
 
-async function deleteNode(migration: Migration, api: KubernetesApi, name: string): Promise<void> {
+/** Deletes the Node of a machine that has left; one that is gone already is nothing to do. */
+export async function deleteNode(migration: Migration, api: KubernetesApi, name: string): Promise<void> {
   if ((await api.getOrNull(`/api/v1/nodes/${name}`)) === null) return
   await migration.change(`Delete Node ${name}`, {
     apply: async () => {

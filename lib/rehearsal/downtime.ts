@@ -1,4 +1,5 @@
 import type { Outage } from '../kubernetes/availability.ts'
+import type { JournalRecord } from '../migration/journal.ts'
 import type { MachineEvent } from './timeline.ts'
 
 /** Who took the time: the machines and the programs on them, the one who swaps the hardware, or talos-migrate. */
@@ -19,12 +20,31 @@ export interface Downtime {
   ours: number
 }
 
-/** What happened, in milliseconds since the epoch. */
-export interface Evening {
+/** When the run came to know something, as its journal says; milliseconds since the epoch. */
+export interface Moments {
+  /** that the old machine is off */
+  provenOff: number | undefined
+  /** that the new one waits for its config, and fits it */
+  seenWaiting: number | undefined
+  /** that it runs with it */
+  seenRunning: number | undefined
+}
+
+/** What happened: to the machines by their own timelines, to the run by its journal. */
+export interface Evening extends Moments {
   old: readonly MachineEvent[]
   replacement: readonly MachineEvent[]
-  /** When the journal said that the old machine is proven off. */
-  provenOff: number | undefined
+}
+
+/** Reads the moments off a journal. */
+export function momentsOf(records: readonly JournalRecord[]): Moments {
+  const at = (record: JournalRecord | undefined) => (record ? Date.parse(record.at) : undefined)
+  const waitedFor = (name: RegExp) => at(records.find((one) => one.type === 'wait' && one.met && name.test(one.name)))
+  return {
+    provenOff: at(records.find((one) => one.type === 'phase' && one.phase === 'shutdown' && one.state === 'done')),
+    seenWaiting: waitedFor(/^the new machine waits at/),
+    seenRunning: waitedFor(/^the new machine runs with its config/),
+  }
 }
 
 /**
@@ -44,7 +64,7 @@ export function divideDowntime(outages: readonly Outage[], evening: Evening): Do
     from = to
   }
   if (longest.to > from)
-    slices.push({ what: 'Kubernetes API ready', of: 'machine', seconds: (longest.to - from) / 1000 })
+    slices.push({ what: 'the API server starts', of: 'machine', seconds: (longest.to - from) / 1000 })
   const others = seconds - (longest.to - longest.from) / 1000
   if (others > 0.05) slices.push({ what: 'other, shorter outages', of: 'ours', seconds: others })
   const ours = sum(slices.filter((slice) => slice.of === 'ours').map((slice) => slice.seconds))
@@ -57,7 +77,7 @@ interface Boundary {
   of: TimeOf
 }
 
-function boundaries({ old, replacement, provenOff }: Evening): Boundary[] {
+function boundaries({ old, replacement, provenOff, seenWaiting, seenRunning }: Evening): Boundary[] {
   const last = (event: string) => old.findLast((one) => one.event === event)?.at
   const first = (event: string) => replacement.find((one) => one.event === event)?.at
   // A recovery uploads the snapshot and then asks for the bootstrap: our turn ends with the latter.
@@ -65,10 +85,12 @@ function boundaries({ old, replacement, provenOff }: Evening): Boundary[] {
     { at: last('stopped'), what: 'the old machine shuts down', of: 'machine' },
     { at: provenOff, what: 'proof that it is off', of: 'ours' },
     { at: first('power-on'), what: 'the operator swaps the hardware', of: 'operator' },
-    { at: first('maintenance-ready'), what: 'the new machine starts', of: 'machine' },
-    { at: first('config-applied'), what: 'it waits for its machine config', of: 'ours' },
+    { at: first('maintenance-ready'), what: 'the new machine starts, into maintenance mode', of: 'machine' },
+    { at: seenWaiting, what: 'it is seen, its disks and cards are checked', of: 'ours' },
+    { at: first('config-applied'), what: 'it is sent its config', of: 'ours' },
     { at: first('booted'), what: 'it restarts with it', of: 'machine' },
-    { at: first('bootstrap-requested'), what: 'it waits for the snapshot and the bootstrap', of: 'ours' },
+    { at: seenRunning, what: 'it is seen again', of: 'ours' },
+    { at: first('bootstrap-requested'), what: 'it is sent the snapshot', of: 'ours' },
     { at: first('etcd-ready'), what: 'etcd recovers the snapshot and starts', of: 'machine' },
   ]
 }

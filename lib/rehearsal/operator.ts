@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../migration/clock.ts'
 import { Journal } from '../migration/journal.ts'
+import { momentsOf } from './downtime.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 
@@ -38,7 +39,5 @@ export async function swapWhenAsked(cluster: PracticeCluster, options: SwapOptio
 
 /** When the journal says that the shutdown, proof included, was done; milliseconds since the epoch. */
 export function provenOffAt(journalPath: string): number | undefined {
-  const { records } = Journal.inMemory(journalPath, () => new Date())
-  const done = records.find((one) => one.type === 'phase' && one.phase === 'shutdown' && one.state === 'done')
-  return done === undefined ? undefined : Date.parse(done.at)
+  return momentsOf(Journal.inMemory(journalPath, () => new Date()).records).provenOff
 }

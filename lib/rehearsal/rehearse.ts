@@ -9,8 +9,8 @@ import { Journal } from '../migration/journal.ts'
 import { startAdversaries } from './adversaries.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
-import { type Downtime, divideDowntime } from './downtime.ts'
-import { provenOffAt, swapWhenAsked } from './operator.ts'
+import { type Downtime, divideDowntime, momentsOf } from './downtime.ts'
+import { swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, etcdProof, excusedLines, offProof, type Proof } from './proofs.ts'
@@ -102,7 +102,7 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
       replacement: replacement.timeline,
-      provenOff: provenOffAt(journalOf(cluster)),
+      ...momentsOf(Journal.inMemory(journalOf(cluster), () => new Date()).records),
     })
     const { recovery } = options
     const excused = moving?.excused ?? []
@@ -263,8 +263,10 @@ export function showProofs(proofs: readonly Proof[], console: Console): void {
 function showDowntime({ seconds, ours, slices }: Downtime, console: Console): void {
   const whose = { machine: 'the machines', operator: 'the operator', ours: 'ours' }
   const rows = slices.map((slice) => [slice.what, whose[slice.of], formatSeconds(slice.seconds)])
-  const title = `The API was down for ${formatSeconds(seconds)}, of which ${formatSeconds(ours)} were ours`
+  const percent = seconds === 0 ? 0 : Math.round((ours / seconds) * 100)
+  const title = `The API was down for ${formatSeconds(seconds)}, of which ${formatSeconds(ours)}, ${percent} %, were ours`
   console.table(title, ['what', 'whose time', 'seconds'], rows)
+  if (percent >= 10) console.warn('A tenth and more of it was ours: with nothing else running here it is less.')
 }
 
 const shownAgainst = 20

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type NetworkCard, networkCards } from './network-cards.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 
 /** What tells one piece of hardware from another; JSON, no secret, so that it can be remembered in the journal. */
@@ -11,29 +12,31 @@ export const machineIdentity = z.object({
 export type MachineIdentity = z.output<typeof machineIdentity>
 
 const systemInformation = z.object({ uuid: z.string().optional() }).loose()
-const linkStatus = z
-  .object({
-    type: z.string(),
-    kind: z.string().default(''),
-    hardwareAddr: z.string().optional(),
-    permanentAddr: z.string().optional(),
-  })
-  .loose()
-
 /**
  * Asks a machine who it is. Works in maintenance mode (target.insecure) and with a client certificate.
- * Relies on the resources systeminformation and links (Talos reference, hardware.talos.dev and network.talos.dev).
+ * @param deadline seconds, for each of the two calls
  * @throws TalosctlError when it does not answer
  */
-export async function identify(talosctl: Talosctl, target: Target): Promise<MachineIdentity> {
-  const [system, links] = await Promise.all([
-    talosctl.resources(target, 'systeminformation', systemInformation),
-    talosctl.resources(target, 'links', linkStatus),
+export async function identify(talosctl: Talosctl, target: Target, deadline = 30): Promise<MachineIdentity> {
+  return (await identifyByCards(talosctl, target, deadline)).identity
+}
+
+/**
+ * As identify, with the network cards by which it is known.
+ * Relies on the resources systeminformation and links (Talos reference, hardware.talos.dev and network.talos.dev).
+ */
+export async function identifyByCards(
+  talosctl: Talosctl,
+  target: Target,
+  deadline = 30,
+): Promise<{ identity: MachineIdentity; cards: NetworkCard[] }> {
+  const [system, cards] = await Promise.all([
+    talosctl.resources(target, 'systeminformation', systemInformation, { deadline }),
+    networkCards(talosctl, target, deadline),
   ])
   const uuid = system[0]?.spec.uuid?.toLowerCase()
-  const physical = links.filter(({ spec }) => spec.type === 'ether' && spec.kind === '')
-  const macs = physical.map(({ spec }) => (spec.permanentAddr || spec.hardwareAddr || '').toLowerCase())
-  return { uuid: uuid || null, macs: macs.filter((mac) => /[1-9a-f]/.test(mac)).sort() }
+  const macs = cards.map(({ permanentAddr, hardwareAddr }) => (permanentAddr || hardwareAddr || '').toLowerCase())
+  return { identity: { uuid: uuid || null, macs: macs.filter((mac) => /[1-9a-f]/.test(mac)).sort() }, cards }
 }
 
 /**

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Address } from '../network/addresses.ts'
-import { describeMachine, identify, type MachineIdentity } from './identity.ts'
+import { describeMachine, identify, identifyByCards, type MachineIdentity } from './identity.ts'
 import { type Disk, disks } from './install-disk.ts'
+import type { NetworkCard } from './network-cards.ts'
 import type { Talosctl } from './talosctl.ts'
 import { seenIn, TalosctlError } from './talosctl-error.ts'
 
@@ -15,7 +16,7 @@ export type MachineSeen =
   /** nobody answers on the Talos API's port */
   | { state: 'silent'; saw: string }
   /** Talos without a machine config, waiting for one */
-  | { state: 'maintenance'; saw: string; identity: MachineIdentity; disks: Disk[] }
+  | { state: 'maintenance'; saw: string; identity: MachineIdentity; disks: Disk[]; cards: NetworkCard[] }
   /** Talos of this cluster: it accepts our talosconfig */
   | { state: 'running'; saw: string; identity: MachineIdentity; stage: string }
   /** Talos of another cluster, or something else on that port */
@@ -29,9 +30,13 @@ export type MachineSeen =
 export async function lookAtMachine(talosctl: Talosctl, address: Address): Promise<MachineSeen> {
   try {
     const insecure = { address, insecure: true }
-    const found = await disks(talosctl, insecure, patience)
-    const identity = await identify(talosctl, insecure)
-    return { state: 'maintenance', identity, disks: found, saw: `maintenance mode, ${describeMachine(identity)}` }
+    // All at once: while a machine waits for its config the cluster is down.
+    const [found, { identity, cards }] = await Promise.all([
+      disks(talosctl, insecure, patience),
+      identifyByCards(talosctl, insecure, patience),
+    ])
+    const saw = `maintenance mode, ${describeMachine(identity)}`
+    return { state: 'maintenance', identity, disks: found, cards, saw }
   } catch (error) {
     if (!(error instanceof TalosctlError)) throw error
     if (error.transient) return { state: 'silent', saw: seenIn(error) }
@@ -39,10 +44,19 @@ export async function lookAtMachine(talosctl: Talosctl, address: Address): Promi
   return lookInside(talosctl, address)
 }
 
+/** As lookAtMachine, for a machine that is expected to have its config: as such it is asked first. @throws TalosctlError as lookAtMachine */
+export async function lookAtConfigured(talosctl: Talosctl, address: Address): Promise<MachineSeen> {
+  const seen = await lookInside(talosctl, address)
+  // One in maintenance mode refuses us too.
+  return seen.state === 'foreign' ? lookAtMachine(talosctl, address) : seen
+}
+
 async function lookInside(talosctl: Talosctl, address: Address): Promise<MachineSeen> {
   try {
-    const identity = await identify(talosctl, { address })
-    const status = await talosctl.resources({ address }, 'machinestatus', machineStatus)
+    const [identity, status] = await Promise.all([
+      identify(talosctl, { address }),
+      talosctl.resources({ address }, 'machinestatus', machineStatus),
+    ])
     const stage = status[0]?.spec.stage ?? 'unknown'
     return {
       state: 'running',

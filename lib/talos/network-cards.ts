@@ -41,9 +41,9 @@ const interfaces = z.object({
   }),
 })
 
-/** The physical network cards of a machine, also in maintenance mode (`talosctl get links`). */
-export async function networkCards(talosctl: Talosctl, target: Target): Promise<NetworkCard[]> {
-  const found = await talosctl.resources(target, 'links', linkStatus)
+/** The physical network cards of a machine, also in maintenance mode (`talosctl get links`); deadline in seconds. */
+export async function networkCards(talosctl: Talosctl, target: Target, deadline = 30): Promise<NetworkCard[]> {
+  const found = await talosctl.resources(target, 'links', linkStatus, { deadline })
   return found
     .filter(({ spec }) => spec.type === 'ether' && spec.kind === '')
     .map(({ id, spec }) => ({

@@ -1,11 +1,12 @@
 import { OperatorError } from '../migration/errors.ts'
 import type { Condition, Migration, Probe } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
+import { controlPlanePorts, doorOpens } from '../network/ports.ts'
 import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } from './identity.ts'
 import { installDisk } from './install-disk.ts'
 import type { MachineConfig } from './machine-config.ts'
-import { lookAtMachine, type MachineSeen } from './maintenance.ts'
-import { networkCards, verifyMac, verifyNetworkCards } from './network-cards.ts'
+import { lookAtConfigured, lookAtMachine, type MachineSeen } from './maintenance.ts'
+import { verifyMac, verifyNetworkCards } from './network-cards.ts'
 import { oldMachine } from './old-machine.ts'
 import type { Talosctl } from './talosctl.ts'
 import { TalosctlError } from './talosctl-error.ts'
@@ -45,22 +46,39 @@ export function newMachineThere(
   config: MachineConfig,
 ): Condition<MachineIdentity> {
   const { machineTimeout } = migration.settings
+  const answers = answering(address)
   return {
     name: `the new machine waits at ${address} in maintenance mode`,
     timeoutSeconds: machineTimeout,
     everyMs: 1000,
+    wake: answers.wake,
     hint: `Boot it from Talos' ISO or network image; its screen shows its address, which must be ${address}.`,
     probe: async () => {
-      const seen = await lookAtMachine(talosctl, address)
+      const seen = answers.after(await lookAtMachine(talosctl, address))
       const found = judge(migration, address, seen)
       if (found.met && seen.state === 'maintenance') {
         verifyMac(address, found.value, migration.settings.newMachineMac)
         const disk = installDisk(config, seen.disks)
-        verifyNetworkCards(config, await networkCards(talosctl, { address, insecure: true }))
+        verifyNetworkCards(config, seen.cards)
         migration.remember('new-machine', found.value)
         migration.console.info(`The new machine is ${describeMachine(found.value)}; Talos goes to ${disk.dev_path}.`)
       }
       return found
+    },
+  }
+}
+
+/** Wakes a wait when the machine at an address begins to answer: it is looked at once a second, and the cluster is down meanwhile. */
+function answering(address: Address): {
+  wake: (signal: AbortSignal) => Promise<void>
+  after<T extends MachineSeen>(seen: T): T
+} {
+  let wasOpen = false
+  return {
+    wake: (signal) => doorOpens(address, controlPlanePorts['Talos API'], wasOpen, signal),
+    after: (seen) => {
+      wasOpen = seen.state !== 'silent'
+      return seen
     },
   }
 }
@@ -145,13 +163,15 @@ export function machineRuns(
   machine: MachineIdentity,
   timeoutSeconds: number,
 ): Condition<MachineIdentity> {
+  const answers = answering(address)
   return {
     name: `the new machine runs with its config at ${address}`,
     timeoutSeconds,
     everyMs: 500,
+    wake: answers.wake,
     hint: 'Its screen tells what it is doing: installing takes some minutes, and it restarts once.',
     probe: async () => {
-      const seen = await lookAtMachine(talosctl, address)
+      const seen = answers.after(await lookAtConfigured(talosctl, address))
       if (seen.state !== 'running') return { met: false, saw: seen.saw }
       if (!sameMachine(seen.identity, machine)) throw notTheSame(address, seen.saw)
       return { met: true, value: seen.identity, saw: seen.saw }

@@ -66,3 +66,25 @@ test('an interrupted wait ends as interrupted', async (t) => {
     instanceOf: Interrupted,
   })
 })
+
+test('what wakes a wait has it look before its time', async (t) => {
+  let looks = 0
+  const probe = async () => (++looks === 3 ? { met: true as const, value: 'up' } : { met: false as const, saw: '' })
+  const pauses: AbortSignal[] = []
+  // Nobody would wait for this clock.
+  const clock: Clock = { now: () => new Date(0), sleep: () => new Promise(() => undefined) }
+  const wake = async (signal: AbortSignal) => void pauses.push(signal)
+  t.is(await waitFor({ name: 'x', timeoutSeconds: 60, everyMs: 1e6, wake, probe }, { ...waiting(), clock }), 'up')
+  t.deepEqual(
+    pauses.map(({ aborted }) => aborted),
+    [true, true],
+    'each pause ends what it began',
+  )
+})
+
+test('what never wakes a wait does not hold it up', async (t) => {
+  let looks = 0
+  const probe = async () => (++looks === 3 ? { met: true as const, value: 'up' } : { met: false as const, saw: '' })
+  const wake = () => new Promise<void>(() => undefined)
+  t.is(await waitFor({ name: 'x', timeoutSeconds: 60, wake, probe }, waiting()), 'up')
+})

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net'
 import test from 'ava'
 import { parseAddress } from '../../lib/network/addresses.ts'
-import { isOff, knock, machineIsOff } from '../../lib/network/ports.ts'
+import { doorOpens, isOff, knock, machineIsOff } from '../../lib/network/ports.ts'
 
 const loopback = parseAddress('127.0.23.77', 'test')
 const remote = parseAddress('192.0.2.1', 'test')
@@ -19,6 +19,21 @@ test.serial('a port that accepts is open, one that nobody listens on is refused'
   t.is(await knock(loopback, 50000), 'open')
   await new Promise((done) => server.close(done))
   t.is(await knock(loopback, 50000), 'refused')
+})
+
+test.serial('a door opens when somebody begins to listen, not while somebody does', async (t) => {
+  const ended = new AbortController()
+  const states: string[] = []
+  const opens = (wasOpen: boolean) => doorOpens(loopback, 50000, wasOpen, ended.signal)
+  const first = opens(false).then(() => states.push('first'))
+  const server = await listen(50000)
+  await first
+  const second = opens(true).then(() => states.push('second'))
+  t.is(await knock(loopback, 50000), 'open')
+  t.deepEqual(states, ['first'])
+  await new Promise((done) => server.close(done))
+  ended.abort()
+  await second
 })
 
 test.serial('a machine is off only when all its doors were quiet several times in a row', async (t) => {

@@ -26,6 +26,7 @@ function wayOver(address: Address): WayBack {
     changes: [],
     standAgain: [],
     goWithIt: [],
+    joined: [],
     old: { address: oldAddress, identity: old },
     replacement: { address, identity: own },
     hasEtcd: true,

@@ -21,9 +21,15 @@ class Evening {
   }
 
   get way() {
-    const { changes, standAgain, goWithIt, ...rest } = wayBack(this.journal)
+    const { changes, standAgain, goWithIt, joined, ...rest } = wayBack(this.journal)
     const ids = (list: typeof changes) => list.map(({ id }) => id)
-    return { changes: ids(changes), standAgain: ids(standAgain), goWithIt: ids(goWithIt), ...rest }
+    return {
+      changes: ids(changes),
+      standAgain: ids(standAgain),
+      goWithIt: ids(goWithIt),
+      joined: ids(joined),
+      ...rest,
+    }
   }
 }
 
@@ -36,6 +42,7 @@ test('before the shutdown what stands is undone, the newest first', (t) => {
     changes: [scale, cordon],
     standAgain: [],
     goWithIt: [],
+    joined: [],
     old: undefined,
     replacement: undefined,
     hasEtcd: false,
@@ -115,4 +122,13 @@ test('a kind of undo data that nothing undoes is a bug, and is said before anyth
   evening.change('unheard-of')
   evening.change('etcd', { address: old.address })
   t.throws(() => evening.way, { message: /nothing undoes unheard-of/ })
+})
+
+test('machines that have joined leave again, the newest first, and none of them took the place of another', (t) => {
+  const evening = new Evening()
+  const first = evening.change('machine-config', { address: '192.168.1.55', uuid: 'second', macs: [] }, 'join')
+  const second = evening.change('machine-config', { address: '192.168.1.56', uuid: 'third', macs: [] }, 'join')
+  t.like(evening.way, { joined: [second, first], old: undefined, replacement: undefined, hasEtcd: false })
+  evening.undone(second)
+  t.deepEqual(evening.way.joined, [first])
 })

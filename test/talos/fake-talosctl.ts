@@ -43,6 +43,8 @@ case "$1 $2" in
   'get links') resource lo '{"type": "loopback", "hardwareAddr": "00:00:00:00:00:00"}'; resource eth0 "{\\"type\\": \\"ether\\", \\"hardwareAddr\\": \\"$mac\\"}";;
   'get machinestatus') resource machine '{"stage": "running"}';;
   'get services') runs=false; [ -f "$here/etcd-runs" ] && runs=true; resource etcd "{\\"running\\": $runs, \\"healthy\\": $runs}";;
+  'etcd members') cat "$here/members";;
+  'etcd status') printf 'MEMBER   LEADER   ERRORS\\n1   1   \\n';;
   'bootstrap '*) [ -f "$here/etcd-starts" ] && touch "$here/etcd-runs"; [ -f "$here/answer-lost" ] || exit 0; echo 'rpc error: code = Unavailable desc = error reading from server: EOF' >&2; exit 1;;
   'kubeconfig -') printf 'apiVersion: v1\\nclusters: [{name: c, cluster: {server: "https://192.0.2.10:6443"}}]\\nusers: [{name: new}]\\n';;
   'apply-config --file') cat > "$here/applied"; echo "running $uuid $mac" > "$at";;

@@ -219,7 +219,8 @@ export class Copies {
 
 const foreground = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Foreground' }
 
-function outcomeOf(job: Job, pods: readonly Pod[]): Outcome | undefined {
+/** What a Job that has ended came to, by its pods' last words; undefined while it runs. */
+export function outcomeOf(job: Job, pods: readonly Pod[]): Outcome | undefined {
   if (hasEnded(job, 'Failed')) return { failed: whyFailed(job, pods) }
   if (!hasEnded(job, 'Complete')) return undefined
   const succeeded = podsOf(fullName(job), pods).find((pod) => pod.status.phase === 'Succeeded')

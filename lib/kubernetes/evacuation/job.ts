@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Settings } from '../../settings.ts'
 import type { Job, NodeSelector, PersistentVolumeClaim, Pod } from '../kinds.ts'
-import { type Direction, exitCodes, mounts, scriptOf } from './script.ts'
+import { type Direction, exitCodes, lookScript, mounts, scriptOf } from './script.ts'
 
 /** On everything that an evacuation makes: Jobs and their pods say which way, claims of copies say `copy`. */
 export const evacuationLabel = 'talos-migrate/evacuation'
@@ -36,7 +36,7 @@ export interface CopyNode {
   readonly affinity: NodeSelector
 }
 
-const { noRoom, different, occupied, damaged } = exitCodes
+const { noRoom, notCopied, different, occupied, damaged } = exitCodes
 const hopeless = [noRoom, different, occupied, damaged]
 
 const lastWords = z.object({ files: z.number(), kib: z.number(), digest: z.string().regex(/^[0-9a-f]{64}$/) })
@@ -119,6 +119,36 @@ export function copyJob(pair: VolumePair, direction: Direction, options: CopyOpt
   })
 }
 
+/** The claim whose volume is read. */
+type Claim = Pick<VolumePair, 'namespace' | 'claim'>
+
+/** The Job that only reads a volume, and ends with what copiedBy tells. @param affinity of its pod: where the volume is */
+export function lookJob(
+  claim: Claim,
+  affinity: NodeSelector,
+  { image, round }: Pick<CopyOptions, 'image' | 'round'>,
+): Job {
+  return evacuationJob(claim, 'look', round, {
+    name: nameFor('evacuate-look', claim.claim),
+    // Files that go while they are read are an answer, too.
+    podFailurePolicy: { rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [notCopied] } }] },
+    affinity,
+    volumes: [{ name: 'local', persistentVolumeClaim: { claimName: claim.claim, readOnly: true } }],
+    container: {
+      name: 'sums',
+      image,
+      command: ['/bin/sh', '-c', lookScript],
+      env: [],
+      volumeMounts: [{ name: 'local', mountPath: mounts.local, readOnly: true }],
+    },
+  })
+}
+
+/** Where the API serves that Job. */
+export function lookPath({ namespace, claim }: Claim): string {
+  return `/apis/batch/v1/namespaces/${namespace}/jobs/${nameFor('evacuate-look', claim)}`
+}
+
 /** The address of the daemon that a copying Job was told. */
 export function peerOf(job: Job): string | undefined {
   return job.spec.template.spec.containers?.[0]?.env?.find(({ name }) => name === 'PEER')?.value
@@ -137,7 +167,7 @@ interface JobParts {
 }
 
 /** Its pod is root within what PodSecurity's baseline, Talos' default, allows: owners could not be kept otherwise. */
-export function evacuationJob(pair: VolumePair, direction: Direction, round: string, parts: JobParts): Job {
+export function evacuationJob(pair: Claim, direction: Direction | 'look', round: string, parts: JobParts): Job {
   const { name, affinity, volumes, container, ...rest } = parts
   const labels = { [evacuationLabel]: direction, 'app.kubernetes.io/managed-by': 'talos-migrate' }
   return {

@@ -96,12 +96,18 @@ export function rememberDiskEmptied(migration: Migration): void {
   }
 }
 
-/** The claims, NAMESPACE/NAME, whose data was brought to the new machine's disk. */
-export function broughtToNewDisk(journal: Journal): string[] {
-  const names = journal.records.flatMap((record, place) =>
-    record.type === 'fact' && record.name.startsWith(broughtBackFact) && journal.remembers(place) ? record.name : [],
+/** The volumes whose data was brought to the new machine's disk, as they were evacuated. */
+export function broughtToNewDisk(journal: Journal): Evacuated[] {
+  const brought = new Set(
+    journal.records.flatMap((record, place) =>
+      record.type === 'fact' && record.name.startsWith(broughtBackFact) && journal.remembers(place) ? record.name : [],
+    ),
   )
-  return [...new Set(names)].map((name) => name.slice(broughtBackFact.length)).sort()
+  const nameOf = ({ namespace, claim }: Evacuated) => `${namespace}/${claim}`
+  return evacuations(journal)
+    .map(({ fact }) => fact)
+    .filter((fact) => brought.has(`${broughtBackFact}${nameOf(fact)}`))
+    .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
 }
 
 /** Takes copies of a run whose journal is lost for this run's own. */

@@ -5,6 +5,7 @@ import {
   controllerOf,
   fullName,
   type Node,
+  type NodeSelector,
   type PersistentVolume,
   type PersistentVolumeClaim,
   type Pod,
@@ -125,18 +126,23 @@ function pairOf(
   const node = nodeOf(volume) ?? nodeName
   const copy = nameFor('evacuated', claim.metadata.name)
   const copyVolume = volumes.get(claims.get(`${claim.metadata.namespace}/${copy}`)?.spec.volumeName ?? '')
-  const there = { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] }
   return {
     namespace: claim.metadata.namespace ?? '',
     claim: claim.metadata.name,
     volume: volume.metadata.name,
     size: volume.spec.capacity?.storage ?? claim.spec.resources?.requests?.storage ?? '1Gi',
     node,
-    affinity: volume.spec.nodeAffinity?.required ?? { nodeSelectorTerms: [there] },
+    affinity: affinityOf(volume, node),
     copy,
     storageClass,
     copyNode: (copyVolume && nodeHolding(copyVolume)) ?? copyNode,
   }
+}
+
+/** Where a pod that mounts a volume has to go; `node`, if the volume does not say. */
+export function affinityOf(volume: PersistentVolume, node: string): NodeSelector {
+  const there = { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] }
+  return volume.spec.nodeAffinity?.required ?? { nodeSelectorTerms: [there] }
 }
 
 function nodeHolding(volume: PersistentVolume): CopyNode | null {

@@ -108,6 +108,14 @@ local_sums() { sums "$local" "$1"; }
 flush_local() { flush "$local"; }
 `
 
+/** What a container runs that only reads a volume: the same sums as of a copy, as its last words. */
+export const lookScript = `${head}${trees}
+sums ${mounts.local} "$notes/sums"
+facts ${mounts.local} > "$notes/facts"
+read -r entries kib free files < "$notes/facts"
+printf '{"files":%s,"kib":%s,"digest":"%s"}' "$files" "$kib" "$(sha256sum < "$notes/sums" | cut -d' ' -f1)" > ${mounts.result}
+`
+
 const farVolume = `
 RSYNC_PASSWORD=$(cat ${mounts.secret}/password)
 export RSYNC_PASSWORD

@@ -6,8 +6,9 @@ import { describeMachine, sameMachine } from '../../talos/identity.ts'
 import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
 import { TalosctlError } from '../../talos/talosctl-error.ts'
+import type { KnownMachine } from './known-machine.ts'
 import { repeatedLook } from './look.ts'
-import type { KnownMachine, WayBack } from './way-back.ts'
+import type { WayBack } from './way-back.ts'
 
 /** How it is known that the new machine runs no etcd of this cluster. */
 type Fenced =

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { backupFolder } from '../../backup/begin.ts'
 import { type FinalSet, readFinalSet, writeFinalSet } from '../../backup/final-set.ts'
 import { keysFor } from '../../backup/keys.ts'
+import { KubernetesApi } from '../../kubernetes/api.ts'
 import { evacuationLabel } from '../../kubernetes/evacuation/job.ts'
 import { broughtToNewDisk } from '../../kubernetes/evacuation/ledger.ts'
+import { writtenSince } from '../../kubernetes/evacuation/since.ts'
 import { rebuiltCluster } from '../../kubernetes/rebuilt.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
@@ -57,24 +59,45 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
 const isAccepted = ({ flags }: Migration) => flags['accept-loss'] === true
 
 async function lookForLoss(migration: Migration, talosctl: Talosctl, { replacement }: WayBack): Promise<Loss> {
-  const rows = broughtToNewDisk(migration.journal).map((claim): Loss['rows'][number] => [
-    'written by workloads',
-    `local volume of ${claim}: it was brought to the new disk`,
-  ])
   if (rebuiltCluster(migration) !== undefined) {
-    return {
-      rows,
-      unknown: 'The new machine runs a new cluster, rebuilt from Git. What was written to it since goes with it.',
-    }
+    const unknown = 'The new machine runs a new cluster, rebuilt from Git. What was written to it since goes with it.'
+    return { rows: uncompared(migration), unknown }
   }
   const { address, identity } = replacement as NonNullable<WayBack['replacement']>
   const seen = await migration.wait(newMachineAnswers(talosctl, address))
   if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
     const why = seen?.saw ?? 'it does not answer'
-    return { rows, unknown: `The new machine cannot be asked (${why}): what it was given since goes with it.` }
+    const unknown = `The new machine cannot be asked (${why}): what it was given since goes with it.`
+    return { rows: uncompared(migration), unknown }
   }
-  return { rows: [...rows, ...(await comparedWithFinal(migration, talosctl, address))] }
+  const rows = await comparedWithFinal(migration, talosctl, address)
+  return { rows: [...(await writtenToVolumes(migration)), ...rows] }
 }
+
+/** Who accepts the loss need not know whether there is one: reading every file takes its time. */
+async function writtenToVolumes(migration: Migration): Promise<Loss['rows']> {
+  const { length } = broughtToNewDisk(migration.journal)
+  if (length === 0 || isAccepted(migration)) return uncompared(migration)
+  migration.console.info(
+    `${length} volumes were brought to the new disk: their files are compared with the copies' sums.`,
+  )
+  const api = await KubernetesApi.fromFile(migration.settings.kubeconfig)
+  try {
+    const standings = await writtenSince(migration, api)
+    return standings.flatMap(({ claim, change }) => (change === null ? [] : [written(claim, change)]))
+  } finally {
+    api.close()
+  }
+}
+
+function uncompared({ journal }: Migration): Loss['rows'] {
+  return broughtToNewDisk(journal).map(({ namespace, claim }) => written(`${namespace}/${claim}`, 'not compared'))
+}
+
+const written = (claim: string, change: string): Loss['rows'][number] => [
+  'written',
+  `local volume of ${claim}: ${change}`,
+]
 
 /** Ends with whatever it is, too: a machine that is off for good is not waited for. */
 function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<MachineSeen> {

@@ -13,8 +13,9 @@ import { finalSnapshot } from '../../talos/old-machine.ts'
 import { checkSnapshot, recoverEtcd, snapshotOfSet } from '../../talos/recovery.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
 import { refuseAlive } from './fence.ts'
+import type { KnownMachine } from './known-machine.ts'
 import { repeatedLook } from './look.ts'
-import type { KnownMachine, WayBack } from './way-back.ts'
+import type { WayBack } from './way-back.ts'
 
 /** How the old machine comes back: with its disk as it was, or with an empty one. */
 type Comeback = 'as it was' | 'emptied'

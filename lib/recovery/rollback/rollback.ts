@@ -11,7 +11,7 @@ import { rolledBack } from '../../migration/phases.ts'
 import type { Talosctl } from '../../talos/talosctl.ts'
 import { withPeering } from './peering.ts'
 import { type Effects, type Undo, undoOf } from './undo-table.ts'
-import { type Undoable, type WayBack, wayBack } from './way-back.ts'
+import { isJoin, type Undoable, type WayBack, wayBack } from './way-back.ts'
 
 /**
  * Asks the operator, and notes that from here on the phases of the evening count as not begun.
@@ -33,7 +33,7 @@ export async function beginRollback({ journal, prompt }: Migration, way: WayBack
 
 /** What was done to the machines is undone when the old one runs the cluster again; one that has left etcd has to join it again. */
 export async function settleMachines(migration: Migration): Promise<void> {
-  for (const change of left(migration, 'machines')) {
+  for (const change of left(migration, 'machines').filter((one) => !isJoin(one))) {
     const { kind, uuid, node, address } = change.undo
     const hasLeft = kind === 'power' && uuid === undefined
     const leftForGood =

@@ -1,5 +1,6 @@
 import type { Migration } from '../../migration/migration.ts'
 import { describeMachine } from '../../talos/identity.ts'
+import { knownMachine } from './known-machine.ts'
 import type { WayBack } from './way-back.ts'
 
 /** Shows what going back will do, in its order; in a dry run every single change by name. */
@@ -9,8 +10,11 @@ export function showWayBack({ console, journal, dryRun }: Migration, way: WayBac
   if (dryRun) for (const { what } of way.changes) console.change(`undo: ${what}`, 'would be made')
 }
 
-function machineSteps({ replacement, old, hasEtcd }: WayBack): string[] {
-  const steps: string[] = []
+function machineSteps({ joined, replacement, old, hasEtcd }: WayBack): string[] {
+  const steps = joined.map((change) => {
+    const { address, identity } = knownMachine(change)
+    return `The machine at ${address} (${describeMachine(identity)}) leaves etcd in order, and is emptied.`
+  })
   if (replacement) {
     const { address, identity } = replacement
     const why = hasEtcd ? ', so that its etcd never runs beside the old one' : ''

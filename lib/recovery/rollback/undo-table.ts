@@ -23,11 +23,11 @@ import { hostsUndoKind, systemSudo, undoHosts } from '../../network/rewrite-host
 import { rewriteKind, undoRewrite } from '../../rewrite/apply.ts'
 import { inClusterUndoKind, undoInCluster } from '../../rewrite/cluster/change.ts'
 import { resetKind } from '../../talos/join/candidate.ts'
-import { undoReset } from '../../talos/join/worker.ts'
 import { undoKubeconfig } from '../../talos/kubeconfig.ts'
 import { endpointUndoKind } from '../../talos/other-nodes.ts'
 import { talosconfigUndoKind, undoTalosconfig } from '../../talos/talosconfig-address.ts'
 import { Talosctl } from '../../talos/talosctl.ts'
+import { makeWorkerAgain } from './joined.ts'
 import { untellIfThere } from './other-nodes.ts'
 
 /** What an undo may need of the world. */
@@ -83,7 +83,7 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   }),
 
   [endpointUndoKind]: onNodes(untellIfThere),
-  [resetKind]: onNodes(({ talosctl, open }, { undo }) => undoReset(talosctl, undo, open)),
+  [resetKind]: onNodes(makeWorkerAgain),
 
   [cordonUndoKind]: inCluster(({ api }, { undo }) => undoCordon(api, undo)),
   [scaleUndoKind]: inCluster(({ api, takeBack }, { undo }) => undoScale(api, undo, takeBack)),

@@ -1,16 +1,6 @@
-import { z } from 'zod'
 import type { Journal, JournaledChange, UndoData } from '../../migration/migration.ts'
-import { type Address, parseAddress } from '../../network/addresses.ts'
-import { type MachineIdentity, machineIdentity } from '../../talos/identity.ts'
+import { type KnownMachine, knownMachine } from './known-machine.ts'
 import { undoOf } from './undo-table.ts'
-
-const machineUndo = machineIdentity.extend({ address: z.string() })
-
-/** A machine as the journal knows it from what was done to it. */
-export interface KnownMachine {
-  readonly address: Address
-  readonly identity: MachineIdentity
-}
 
 /** A change that can be undone. */
 export type Undoable = JournaledChange & { undo: UndoData }
@@ -27,14 +17,17 @@ export interface WayBack {
   readonly old: KnownMachine | undefined
   /** the machine that this run has given the cluster's config */
   readonly replacement: KnownMachine | undefined
-  /** whether an etcd was begun on it */
+  /** those that have given machines a place in the control plane beside the one there was, the newest first */
+  readonly joined: readonly Undoable[]
+  /** whether an etcd was begun on the replacement */
   readonly hasEtcd: boolean
 }
 
 /** Works the way back out from the journal alone. A rollback that was killed finds what it has left. */
 export function wayBack(journal: Journal): WayBack {
   const all = journal.changes().filter(isUndoable)
-  const last = (kind: string) => all.findLast(({ undo, state }) => undo.kind === kind && state !== 'undone')
+  const last = (kind: string) =>
+    all.findLast(({ undo, state, phase }) => undo.kind === kind && state !== 'undone' && phase !== 'join')
   const [config, etcd] = [last('machine-config'), last('etcd')]
   // A machine that has left etcd was switched off too, and is not known by its hardware: it does not come back so.
   const power = all.findLast(({ undo, state }) => undo.kind === 'power' && 'uuid' in undo && state !== 'undone')
@@ -47,8 +40,9 @@ export function wayBack(journal: Journal): WayBack {
     changes: owed.filter((one) => !goWithIt.includes(one)).reverse(),
     standAgain,
     goWithIt,
-    old: power && known(power),
-    replacement: config && known(config),
+    old: power && knownMachine(power),
+    replacement: config && knownMachine(config),
+    joined: all.filter((one) => isJoin(one) && one.state !== 'undone').reverse(),
     hasEtcd: etcd !== undefined,
   }
 }
@@ -70,7 +64,7 @@ function undoneSince(parted: Undoable, changes: readonly Undoable[], { records }
   return changes.filter(({ id, state }) => id < parted.id && state === 'undone' && undone.has(id))
 }
 
-function known({ undo }: Undoable): KnownMachine {
-  const { address, ...identity } = machineUndo.parse(undo)
-  return { address: parseAddress(address, 'an address of the journal'), identity }
+/** Whether a change has given a machine the config with which it joins. */
+export function isJoin({ undo, phase }: Undoable): boolean {
+  return undo.kind === 'machine-config' && phase === 'join'
 }

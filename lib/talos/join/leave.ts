@@ -104,7 +104,8 @@ export async function switchOff(
 }
 
 /**
- * Takes a joined machine out again: it drains, leaves etcd, and is emptied, by Talos' own graceful reset.
+ * Takes a joined machine out again: it drains, leaves etcd, and is emptied, by Talos' own graceful reset. One that is off and no member has done
+ * so before.
  * @param through other control plane machines
  */
 export async function undoJoin(talosctl: Talosctl, undo: unknown, through: readonly Address[]): Promise<Undone> {
@@ -112,9 +113,15 @@ export async function undoJoin(talosctl: Talosctl, undo: unknown, through: reado
   const address = written as Address
   const seen = await lookAtMachine(talosctl, address)
   if (seen.state === 'maintenance') return 'already'
-  if (seen.state !== 'running' || !sameMachine(seen.identity, identity)) return `conflict: ${seen.saw}`
+  const isOther = seen.state === 'running' && !sameMachine(seen.identity, identity)
+  if (seen.state === 'foreign' || isOther) return `conflict: ${seen.saw}`
   const members = await memberStates(talosctl, [...through, address])
   const own = members.find((member) => member.address === address)
+  if (seen.state === 'silent') {
+    return own
+      ? `conflict: it does not answer, and is a member of etcd still (${seen.saw}): task migrate:leave NODE=${own.hostname}`
+      : 'already'
+  }
   if (own) verifyMayLeave(members, own.id)
   const labels = ['STATE', 'EPHEMERAL'].flatMap((label) => ['--system-labels-to-wipe', label])
   await talosctl.run({ address }, ['reset', '--graceful', '--reboot', '--wait=false', ...labels]).catch(unlessGone)

@@ -3,7 +3,7 @@ import { parseAddress } from '../../network/addresses.ts'
 import { hardwareOf } from '../../talos/hardware.ts'
 import { installDisk } from '../../talos/install-disk.ts'
 import { lookAtMachine } from '../../talos/maintenance.ts'
-import { networkCards, verifyMac, verifyNetworkCards } from '../../talos/network-cards.ts'
+import { verifyMac, verifyNetworkCards } from '../../talos/network-cards.ts'
 import type { Talosctl, Target } from '../../talos/talosctl.ts'
 import type { Finding } from '../check.ts'
 import type { PreflightCheck, PreflightContext } from './context.ts'
@@ -35,13 +35,13 @@ const newMachineHasTheDisk: PreflightCheck = {
 
 const newMachineHasTheCards: PreflightCheck = {
   name: 'The new machine has the network cards that the config names',
-  run: ifItWaits(async (context, talosctl, target, { identity }) => {
+  run: ifItWaits(async (context, _talosctl, target, { identity, cards }) => {
     const { configSource, newMachineMac, configPatch } = context.settings
     verifyMac(target.address, identity, newMachineMac)
     // A patch may name other cards, and is judged by provision.
     if (configPatch !== undefined) return []
     const config = await (configSource === 'live' ? context.liveConfig() : context.config())
-    verifyNetworkCards(config, await networkCards(talosctl, target))
+    verifyNetworkCards(config, cards)
     return []
   }),
 }

@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { adoptCopies } from '../../../lib/kubernetes/evacuation/adopt.ts'
 import { bringBack, evacuate } from '../../../lib/kubernetes/evacuation/evacuate.ts'
-import { evacuationLabel } from '../../../lib/kubernetes/evacuation/job.ts'
+import { evacuationLabel, lookJob, lookPath } from '../../../lib/kubernetes/evacuation/job.ts'
 import { removeCopies } from '../../../lib/kubernetes/evacuation/remove.ts'
+import { writtenSince } from '../../../lib/kubernetes/evacuation/since.ts'
 import { OperatorError } from '../../../lib/migration/errors.ts'
 import type { Journal } from '../../../lib/migration/journal.ts'
 import { readTree, type Tree } from '../../../lib/rehearsal/volume-trees.ts'
 import { temporaryFolder } from '../../temporary-folder.ts'
+import { until } from '../bare-cluster.ts'
 import { testMigration } from '../test-migration.ts'
 import { claimsAreBound, type SmallHomelab, smallHomelab } from './small-homelab.ts'
 import { writeWickedFiles } from './wicked-files.ts'
@@ -29,6 +31,9 @@ const others = [
   'fragile/whole',
   'shown/data',
   'lost/journal',
+  'since/same',
+  'since/written',
+  'since/looked-at',
 ]
 let homelab: SmallHomelab
 
@@ -146,6 +151,49 @@ test.serial('a volume that was written to, and a copy that was, are left as they
   t.regex(error.message, /wicked\/data-1: The copy is not any more what its sums say/)
   t.is(readFileSync(join(homelab.folder(written), 'claim'), 'utf8'), `${written}, and newer data`)
 })
+
+test.serial(
+  'of volumes that were brought to the new disk those are named that hold something else since',
+  async (t) => {
+    const [same = '', written = '', lookedAt = ''] = others.filter((claim) => claim.startsWith('since/'))
+    for (const claim of [same, written, lookedAt]) writeFileSync(join(homelab.folder(claim), 'data'), claim)
+    const { migration, journal } = migrationOf('since')
+    await evacuate(migration, homelab.api)
+    journal.append({ type: 'phase', phase: 'provision', state: 'done' })
+    for (const claim of [same, written, lookedAt]) rmSync(join(homelab.folder(claim), 'data'))
+    t.deepEqual(await bringBack(migration, homelab.api), { broughtBack: 3 })
+    t.deepEqual(await writtenSince(migration, homelab.api), [
+      { claim: same, change: null },
+      { claim: written, change: null },
+      { claim: lookedAt, change: null },
+    ])
+
+    // What a call that was killed has left knows nothing of what came after it.
+    const place = {
+      nodeSelectorTerms: [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['talos00'] }] }],
+    }
+    const earlier = { namespace: 'since', claim: 'looked-at' }
+    const job = lookJob(earlier, place, { image: 'x', round: 'an earlier one' })
+    await homelab.api.create('/apis/batch/v1/namespaces/since/jobs', job)
+    await until('the Job of the earlier call is done', async () => {
+      const { status } = await homelab.api.get<{ metadata: { name: string }; status?: { succeeded?: number } }>(
+        lookPath(earlier),
+      )
+      return status?.succeeded === 1
+    })
+    for (const claim of [written, lookedAt]) appendFileSync(join(homelab.folder(claim), 'data'), ', and more')
+    execFileSync('touch', ['-d', '2020-01-01', join(homelab.folder(same), 'data')])
+    const standings = await writtenSince(migration, homelab.api)
+    t.is(standings[0]?.change, null, 'what only was opened holds the same')
+    for (const { change } of standings.slice(1)) t.regex(change ?? '', /^it holds 1 files, .*, and held 1 files/)
+    t.deepEqual(
+      await homelab.api.list('/apis/batch/v1/namespaces/since/jobs', { labelSelector: `${evacuationLabel}=look` }),
+      [],
+    )
+    const dry = testMigration({}, { journal, dryRun: true })
+    t.is((await writtenSince(dry.migration, homelab.api)).filter(({ change }) => change !== null).length, 3)
+  },
+)
 
 test.serial('copies are removed on request, and only those that were brought back', async (t) => {
   const { migration, lines } = migrationOf('wicked')

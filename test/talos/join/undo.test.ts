@@ -48,7 +48,21 @@ test('a machine that was emptied already has nothing to leave; a silent one and 
   const empty = await machine(t, `maintenance ${uuid} ${mac}`)
   t.is(await undoJoin(empty.talosctl, undo, [first]), 'already')
   const silent = await machine(t, 'silent')
-  t.regex(await undoJoin(silent.talosctl, undo, [first]), /^conflict: /)
+  await silent.fake.become(`running ${uuid} 02:00:00:00:00:01`, first)
+  const members = (...addresses: string[]) => {
+    const rows = addresses.map(
+      (each, id) => `${id}    talos0${id}    https://${each}:2380    https://${each}:2379    false`,
+    )
+    const table = ['ID   HOSTNAME   PEER URLS                  CLIENT URLS                LEARNER', ...rows].join('\n')
+    writeFileSync(join(silent.fake.folder, 'members'), `${table}\n`)
+  }
+  members(first, address)
+  t.regex(
+    await undoJoin(silent.talosctl, undo, [first]),
+    /^conflict: .*is a member of etcd still.*migrate:leave NODE=talos01/,
+  )
+  members(first)
+  t.is(await undoJoin(silent.talosctl, undo, [first]), 'already', 'it is off, and has left before')
   const other = await machine(t, 'running 4c4c4544-0042-4d10-8051-0000000000ff 02:00:00:00:00:ff')
   t.regex(await undoJoin(other.talosctl, undo, [first]), /^conflict: /)
   t.false((await other.fake.calls()).some((call) => call.startsWith('reset')))
