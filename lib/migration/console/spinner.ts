@@ -76,6 +76,8 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     warn: above(plain.warn),
     error: instead(plain.error),
     bug: instead(plain.bug),
+    call: above(plain.call),
+    facts: plain.facts,
     table: above(plain.table),
     pause: () => {
       paused = true
