@@ -12,6 +12,7 @@ import { type Lock, takeLock } from './lock.ts'
 import { logConsole } from './log.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
+import { endOf, notify } from './notify.ts'
 import { standsAlone, verifyOrder } from './order.ts'
 import { type Phase, phaseNamed } from './phases.ts'
 import { type Prompt, terminalPrompt } from './prompt.ts'
@@ -107,7 +108,10 @@ class PhaseRun {
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
       verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
-      return await this.#runIn(journal, runFolder, lock, body)
+      const code = await this.#runIn(journal, runFolder, lock, body)
+      if (changing && !locked)
+        await notify(this.#settings, endOf(this.#phase.name, code, this.#settings), this.#console)
+      return code
     } finally {
       lock?.release()
     }
