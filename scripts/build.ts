@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import writeFileAtomic from 'write-file-atomic'
+import { lean } from './build/lean.ts'
 
 const scripts = dirname(fileURLToPath(import.meta.url))
 const dist = join(dirname(scripts), 'dist')
@@ -24,6 +25,7 @@ const { outputFiles } = await build({
   target: 'node20',
   format: 'esm',
   splitting: true,
+  plugins: [lean],
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: true,
   logLevel: 'warning',

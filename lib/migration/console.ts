@@ -20,6 +20,10 @@ export interface Console {
   error(error: OperatorError): void
   /** An unexpected error, with its stack. */
   bug(error: unknown): void
+  /** A command that is run, or a call of the Kubernetes API: shown with --verbose, and in the log. */
+  call(what: string): void
+  /** The same as is shown in words, for programs: with --json alone. */
+  facts(name: string, facts: unknown): void
   table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): void
   /** Takes the live line away, and gives it back: in between, something else uses the terminal. */
   pause(): void
@@ -38,7 +42,7 @@ export interface ConsoleOptions {
 export function createConsole(options: ConsoleOptions = {}): Console {
   const out = options.out ?? process.stdout
   const environment = options.environment ?? process.env
-  if (options.json) return createJsonConsole(out)
+  if (options.json) return createJsonConsole(out, { verbose: options.verbose ?? false })
   const plain = createPlainConsole(out, {
     quiet: options.quiet ?? false,
     verbose: options.verbose ?? false,
@@ -68,6 +72,8 @@ export function bothConsoles(first: Console, second: Console): Console {
     warn: both('warn'),
     error: both('error'),
     bug: both('bug'),
+    call: both('call'),
+    facts: both('facts'),
     table: both('table'),
     pause: both('pause'),
     resume: both('resume'),

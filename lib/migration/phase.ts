@@ -1,17 +1,18 @@
-import { openSync, writeSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
-import { createPlainConsole } from './console/plain.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
+import { keepRun } from './earlier-runs.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import { evening, isOver, isTakenBack } from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
+import { logConsole } from './log.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
+import { endOf, notify } from './notify.ts'
 import { standsAlone, verifyOrder } from './order.ts'
 import { type Phase, phaseNamed } from './phases.ts'
 import { type Prompt, terminalPrompt } from './prompt.ts'
@@ -107,7 +108,10 @@ class PhaseRun {
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
       verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
-      return await this.#runIn(journal, runFolder, lock, body)
+      const code = await this.#runIn(journal, runFolder, lock, body)
+      if (changing && !locked)
+        await notify(this.#settings, endOf(this.#phase.name, code, this.#settings), this.#console)
+      return code
     } finally {
       lock?.release()
     }
@@ -163,6 +167,7 @@ class PhaseRun {
       const alone = standsAlone(this.#phase, this.#settings.scenario, journal) && this.#phase.goesOnWith === undefined
       if (ends || alone) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
+      this.#keep(journal)
       this.#sayNext()
       return 0
     } catch (error) {
@@ -170,6 +175,17 @@ class PhaseRun {
     } finally {
       stopListening()
       journal.close()
+    }
+  }
+
+  /** For the plans and reports of later evenings. */
+  #keep({ path, records }: Journal): void {
+    const run = records.find((record) => record.type === 'run')
+    if (this.#dryRun || !this.#phase.journaled || path === null || run?.type !== 'run') return
+    try {
+      keepRun(this.#settings.earlierRunsDir, 'evening', run.id, path)
+    } catch (error) {
+      this.#console.warn(`How long it took is not kept for later plans (EARLIER_RUNS_DIR): ${messageOf(error)}`)
     }
   }
 
@@ -256,18 +272,4 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
   const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
-}
-
-// Written synchronously: the last lines before a process ends are the ones that matter.
-function logConsole(run: RunFolder): Console {
-  const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const write = (text: string) => {
-    try {
-      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
-    } catch {
-      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
-    }
-  }
-  const out = { write }
-  return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }

@@ -10,6 +10,7 @@ import { startAdversaries } from './adversaries.ts'
 import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime, momentsOf } from './downtime.ts'
+import { keepRehearsal } from './keep.ts'
 import { swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
@@ -88,6 +89,7 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Rehears
   try {
     const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
+    keepRehearsal(journalOf(cluster))
     const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
     const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [

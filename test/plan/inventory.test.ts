@@ -7,10 +7,10 @@ test('the objects that are counted are those that can be listed, also those that
   const cluster = await startBareCluster()
   t.teardown(() => cluster.stop())
   const { api } = cluster
-  const before = await countObjects(api)
+  const before = await countObjects(api, await discover(api))
   for (let i = 0; i < 25; i++)
     await api.create('/api/v1/namespaces/default/configmaps', { metadata: { name: `counted-${i}` } })
-  const after = await countObjects(api)
+  const after = await countObjects(api, await discover(api))
   t.true(after >= before + 25, `${before}, then ${after}`)
   const lists = await Promise.all((await discover(api)).resources.map(({ path }) => api.list(path)))
   // The API server itself makes a lease or two meanwhile.
