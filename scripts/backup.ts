@@ -33,7 +33,7 @@ export default await phase(
     const { archive } = backup
 
     // Before anything is suspended or drained: this is what the cluster is compared with afterwards.
-    const baseline = () => takeBaseline(api, { address: settings.nodeAddress })
+    const baseline = () => takeBaseline(api, { address: settings.nodeAddress, meshPeers: settings.meshPeers })
     const gitops = { read: () => readGitopsState(api), describe: describeGitops }
     const volumes = { read: () => takeVolumeInventory(api, settings), describe: describeVolumes }
     const dependencies = {

@@ -44,3 +44,25 @@ test('live text of several lines stays below its step, each line cut to the widt
   const below = lines.filter((line) => /^ {3}ns\/db-0: held by a finali.*…/.test(line))
   t.true(below.length > 0 && below.every((line) => line.indexOf('…') < 40), lines.join('\n'))
 })
+
+test('a live text that is higher than the screen is cut to it, and in a pipe there is none', (t) => {
+  const { out, screen } = terminal(40)
+  const console = createConsole({ out: Object.assign(out, { rows: 10 }), environment: { TERM: 'xterm' } })
+  const table = Array.from({ length: 30 }, (_, at) => `row ${at}`).join('\n')
+  console.stepBegin('Watch')
+  console.live(table)
+  console.info('a change')
+  console.stepEnd('Watch', 'done', 1)
+  t.regex(screen(), /row 6[\s\S]*… and 23 more/)
+  t.false(screen().includes('row 7'))
+  const pipe = Object.assign(new PassThrough(), { isTTY: false })
+  let piped = ''
+  pipe.on('data', (chunk) => {
+    piped += String(chunk)
+  })
+  const plain = createConsole({ out: pipe, environment: {} })
+  plain.stepBegin('Watch')
+  plain.live(table)
+  plain.info('a change')
+  t.is(piped, '   a change\n')
+})

@@ -11,11 +11,18 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
   let detail = ''
   let ticker: NodeJS.Timeout | undefined
 
+  const show = (live: string) => {
+    detail = live
+    if (spinner) spinner.text = text()
+  }
   const text = () => {
     const width = ((out as { columns?: number }).columns ?? 80) - 4
     const time = ` (${formatSeconds((Date.now() - began) / 1000)})`
     const [first = '', ...below] = redact(detail === '' ? title : `${title}: ${detail}`).split('\n')
-    return [cut(first, width - time.length) + time, ...below.map((line) => cut(line, width))].join('\n')
+    return [
+      cut(first, width - time.length) + time,
+      ...fitting(below, out as { rows?: number }).map((line) => cut(line, width)),
+    ].join('\n')
   }
   const stop = () => {
     clearInterval(ticker)
@@ -57,10 +64,8 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       ticker.unref()
     },
     stepEnd: instead(plain.stepEnd),
-    detail: (live) => {
-      detail = live
-      if (spinner) spinner.text = text()
-    },
+    detail: show,
+    live: show,
     change: above(plain.change),
     info: above(plain.info),
     warn: above(plain.warn),
@@ -70,6 +75,12 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     pause: () => spinner?.stop(),
     resume: () => spinner?.start(),
   }
+}
+
+/** A live text that is higher than the screen cannot be taken away again. */
+function fitting(lines: readonly string[], out: { rows?: number }): readonly string[] {
+  const room = Math.max((out.rows ?? 24) - 3, 1)
+  return lines.length <= room ? lines : [...lines.slice(0, room - 1), `… and ${lines.length - room + 1} more`]
 }
 
 function cut(line: string, width: number): string {
