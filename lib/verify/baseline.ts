@@ -14,7 +14,7 @@ import { readReadiness } from '../kubernetes/readiness.ts'
 import { type Reach, reachFromHere } from '../network/nebula/peers.ts'
 import { readExternalSecrets } from './external-secrets.ts'
 import { readHosts } from './hosts.ts'
-import { askIngress } from './ingress.ts'
+import type { Answer } from './ingress.ts'
 import { askMesh } from './mesh.ts'
 import { readNames } from './names.ts'
 import { readPeerings } from './peerings.ts'
@@ -68,11 +68,11 @@ export const baselineSchema = z.object({
 
 export type Baseline = z.output<typeof baselineSchema>
 
-/** What is asked beside the API: nothing, if it is not given. */
+/** What is asked beside the API; what is not given is not asked. */
 export interface Surroundings {
   now?: Date
-  /** the node's, to ask its ingress for every host */
-  address?: string
+  /** asks the node's ingress for hosts */
+  askIngress?: (hosts: readonly string[]) => Promise<Answer[]>
   meshPeers?: readonly string[]
   reach?: Reach
 }
@@ -84,14 +84,14 @@ export interface Surroundings {
  */
 export async function takeBaseline(
   api: KubernetesApi,
-  { now = new Date(), address, meshPeers = [], reach = reachFromHere }: Surroundings = {},
+  { now = new Date(), askIngress, meshPeers = [], reach = reachFromHere }: Surroundings = {},
 ): Promise<Baseline> {
   const [core, storage, gitops, outside, ingress, mesh, names] = await Promise.all([
     readCore(api, now),
     readStorage(api),
     readGitOps(api),
     readOutside(api),
-    readIngress(api, address),
+    readIngress(api, askIngress),
     askMesh(meshPeers, reach),
     readNames(api),
   ])
@@ -152,15 +152,13 @@ export async function readOutside(api: KubernetesApi): Promise<Pick<Baseline, 'e
   return { externalSecrets, peerings }
 }
 
-/** The hosts that are served, and what the node's address answers for each. */
+/** The hosts that are served, and what is answered for each. */
 export async function readIngress(
   api: KubernetesApi,
-  address: string | undefined,
+  ask: Surroundings['askIngress'],
 ): Promise<Pick<Baseline, 'hosts' | 'ingress'>> {
   const hosts = await readHosts(api)
-  if (address === undefined) return { hosts, ingress: [] }
-  const names = hosts.map(({ host }) => host)
-  return { hosts, ingress: await askIngress(names, address) }
+  return { hosts, ingress: ask === undefined ? [] : await ask(hosts.map(({ host }) => host)) }
 }
 
 function nodeState(node: Node): Baseline['nodes'][number] {

@@ -4,9 +4,11 @@ import { isReady, listPods, whyNotReady } from '../kubernetes/pods.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type NebulaFacts, nebulaFacts } from '../network/nebula/facts.ts'
 import { findNebulaCert } from '../network/nebula/nebula-cert.ts'
+import { type Reach, reachFromHere } from '../network/nebula/peers.ts'
 import type { Settings } from '../settings.ts'
 import type { Talosctl, Target } from '../talos/talosctl.ts'
 import { type Check, type Finding, NotChecked } from './check.ts'
+import { type Answer, askIngress } from './ingress.ts'
 import { controlPlane, etcdFindings, machineFindings, oldAddressFindings } from './machines.ts'
 import { expiringInMesh } from './mesh.ts'
 
@@ -18,6 +20,9 @@ export interface LiveCluster {
   /** the machine that is the control plane now */
   readonly target: Target
   now(): Date
+  /** Asks the ingress at the machine's address. */
+  askIngress(hosts: readonly string[]): Promise<Answer[]>
+  readonly reach: Reach
   /** @throws NotChecked without nebula-cert */
   nebula(): Promise<NebulaFacts | null>
 }
@@ -37,7 +42,13 @@ export function openLiveCluster({ settings, clock }: Migration, api: KubernetesA
     }
     return read.facts
   }
-  return { settings, api, talosctl, target: controlPlane(settings), now: () => clock.now(), nebula }
+  const target = controlPlane(settings)
+  return {
+    ...{ settings, api, talosctl, target, nebula },
+    now: () => clock.now(),
+    askIngress: (hosts) => askIngress(hosts, target.address),
+    reach: reachFromHere,
+  }
 }
 
 function nebulaCertOf(settings: Settings): ReturnType<typeof findNebulaCert> {

@@ -16,14 +16,13 @@ export type Look = () => Promise<Seen>
  * Looks at the cluster and at the machines at the same time, and compares.
  * @param before null when this run has no baseline
  */
-export function lookAgainst(before: Baseline | null, cluster: LiveCluster, migration: Migration): Look {
-  const { settings, clock } = migration
+export function lookAgainst(before: Baseline | null, cluster: LiveCluster, migration: Pick<Migration, 'recall'>): Look {
+  const { api, askIngress, reach, settings } = cluster
   const announced = new Set(migration.recall('announced-losses', z.array(z.string())) ?? [])
-  const { address } = cluster.target
   return async () => {
-    const now = clock.now()
+    const now = cluster.now()
     const [state, looked] = await Promise.all([
-      takeBaseline(cluster.api, { now, address, meshPeers: settings.meshPeers }),
+      takeBaseline(api, { now, askIngress, meshPeers: settings.meshPeers, reach }),
       runChecks(liveChecks, cluster),
     ])
     return { ...compare(before, state, looked, announced), now: state }

@@ -16,7 +16,8 @@ const namesOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v
 const pageSize = 1000
 
 interface Page {
-  items: KubernetesObject[]
+  /** null where there is none */
+  items: KubernetesObject[] | null
   metadata: { continue?: string }
 }
 
@@ -35,7 +36,7 @@ async function namesIn(api: KubernetesApi, kind: string, path: string): Promise<
   do {
     const bytes = await api.raw(path, { limit: pageSize, continue: next }, { accept: namesOnly })
     const page = JSON.parse(bytes.toString('utf8')) as Page
-    found.push(...page.items.filter(isMeant).map((object) => ({ key: `${kind} ${fullName(object)}` })))
+    found.push(...(page.items ?? []).filter(isMeant).map((object) => ({ key: `${kind} ${fullName(object)}` })))
     next = page.metadata.continue || undefined
   } while (next !== undefined)
   return found
