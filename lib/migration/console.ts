@@ -15,6 +15,8 @@ export interface Console {
   change(what: string, mode: 'made' | 'would be made' | 'undone'): void
   /** Live text behind the running step; lost when the next comes. */
   detail(text: string): void
+  /** As detail, and only where a live line can be shown: what takes its place in a pipe comes otherwise. */
+  live(text: string): void
   info(text: string): void
   warn(text: string): void
   error(error: OperatorError): void
@@ -68,6 +70,7 @@ export function bothConsoles(first: Console, second: Console): Console {
     stepEnd: both('stepEnd'),
     change: both('change'),
     detail: both('detail'),
+    live: both('live'),
     info: both('info'),
     warn: both('warn'),
     error: both('error'),

@@ -120,10 +120,10 @@ class PhaseRun {
   #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const { journaled, begins = true } = this.#phase
+    const { journaled, begins = true, watchesWith = '' } = this.#phase
     const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
     const underWay = isOver ? null : current
-    const readsOnly = !changing && (this.#dryRun || !journaled)
+    const readsOnly = !changing && (this.#dryRun || !journaled || this.#flags[watchesWith] === true)
     if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }

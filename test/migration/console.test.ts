@@ -89,3 +89,26 @@ test('at 80 columns no line of a live step is ever wider than the terminal, what
   t.true(frames.length > 80)
   for (const frame of frames) t.true(frame.length <= 80, `${frame.length}: ${frame}`)
 })
+
+test('a live text that is higher than the screen is cut to it, and in a pipe there is none', async (t) => {
+  const { out, screen } = terminal(40)
+  const console = createConsole({ out: Object.assign(out, { rows: 10 }), environment: { TERM: 'xterm' } })
+  const table = Array.from({ length: 30 }, (_, at) => `row ${at}`).join('\n')
+  console.stepBegin('Watch')
+  await liveLine()
+  console.live(table)
+  console.info('a change')
+  console.stepEnd('Watch', 'done', 1)
+  t.regex(screen(), /row 6[\s\S]*… and 23 more/)
+  t.false(screen().includes('row 7'))
+  const pipe = Object.assign(new PassThrough(), { isTTY: false })
+  let piped = ''
+  pipe.on('data', (chunk) => {
+    piped += String(chunk)
+  })
+  const plain = createConsole({ out: pipe, environment: {} })
+  plain.stepBegin('Watch')
+  plain.live(table)
+  plain.info('a change')
+  t.is(piped, '   a change\n')
+})

@@ -39,6 +39,7 @@ export function listeningConsole(): Console & { lines: string[] } {
     stepEnd: (title, outcome, _seconds, note) => hear('step')(title, outcome, ...(note ? [note] : [])),
     change: hear('change'),
     detail: hear('detail'),
+    live: hear('live'),
     info: hear('info'),
     warn: hear('warn'),
     error: (error) => hear('error')(error.what, error.means ?? '', error.next ?? ''),

@@ -13,6 +13,7 @@ export function createJsonConsole(out: NodeJS.WritableStream, { verbose }: { ver
     stepEnd: (step, outcome, seconds, note) => emit('step-end', { step, outcome, seconds, note }),
     change: (what, mode) => emit('change', { what, mode }),
     detail: (text) => emit('detail', { text }),
+    live: () => undefined,
     info: (text) => emit('info', { text }),
     warn: (text) => emit('warning', { text }),
     error: ({ what, means, next, exitCode }) => emit('error', { what, means, next, exitCode }),

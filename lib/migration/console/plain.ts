@@ -45,6 +45,7 @@ export function createPlainConsole(out: LineSink, { quiet, verbose, colour }: Pl
       if (!quiet && text !== lastDetail) line(paint('dim', `   … ${text}`))
       lastDetail = text
     },
+    live: () => undefined,
     info: (text) => unlessQuiet(`   ${text}`),
     warn: (text) => line(paint('yellow', ` ! ${text}`)),
     error: (error) => {

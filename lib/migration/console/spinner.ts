@@ -13,11 +13,18 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
   let detail = ''
   let ticker: NodeJS.Timeout | undefined
 
+  const show = (live: string) => {
+    detail = live
+    if (spinner) spinner.text = text()
+  }
   const text = () => {
     const width = ((out as { columns?: number }).columns ?? 80) - 4
     const time = ` (${formatSeconds((Date.now() - began) / 1000)})`
     const [first = '', ...below] = redact(detail === '' ? title : `${title}: ${detail}`).split('\n')
-    return [cut(first, width - time.length) + time, ...below.map((line) => cut(line, width))].join('\n')
+    return [
+      cut(first, width - time.length) + time,
+      ...fitting(below, out as { rows?: number }).map((line) => cut(line, width)),
+    ].join('\n')
   }
   const start = async (step: number) => {
     // Taken in with the first step: what only says a word and ends is not to wait for it.
@@ -67,10 +74,8 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       void start(steps)
     },
     stepEnd: instead(plain.stepEnd),
-    detail: (live) => {
-      detail = live
-      if (spinner) spinner.text = text()
-    },
+    detail: show,
+    live: show,
     change: above(plain.change),
     info: above(plain.info),
     warn: above(plain.warn),
@@ -88,6 +93,12 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       spinner?.start()
     },
   }
+}
+
+/** A live text that is higher than the screen cannot be taken away again. */
+function fitting(lines: readonly string[], out: { rows?: number }): readonly string[] {
+  const room = Math.max((out.rows ?? 24) - 3, 1)
+  return lines.length <= room ? lines : [...lines.slice(0, room - 1), `… and ${lines.length - room + 1} more`]
 }
 
 function cut(line: string, width: number): string {

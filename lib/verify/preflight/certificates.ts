@@ -5,15 +5,14 @@ import { z } from 'zod'
 import { fullName } from '../../kubernetes/kinds.ts'
 import { collectionPath, servedResources } from '../../kubernetes/served.ts'
 import { systemClock } from '../../migration/clock.ts'
-import { describePlace, nebulaFacts } from '../../network/nebula/facts.ts'
+import { nebulaFacts } from '../../network/nebula/facts.ts'
 import { findNebulaCert } from '../../network/nebula/nebula-cert.ts'
 import { mainDocument } from '../../talos/config-fields.ts'
 import { type Finding, NotChecked } from '../check.ts'
+import { expiring } from '../expiry.ts'
+import { expiringInMesh } from '../mesh.ts'
 import type { PreflightCheck } from './context.ts'
 import { kubeconfigFile, talosconfigFile } from './credentials.ts'
-
-const dayMs = 86_400_000
-const soonDays = 14
 
 const credentialsOutliveTheEvening: PreflightCheck = {
   name: 'Credentials do not expire tonight',
@@ -103,24 +102,12 @@ const nebulaCertificatesLast: PreflightCheck = {
         throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
       }),
     )
-    const wayOut = 'Sign a new one (nebula-cert sign), and put it into its Secret before the mesh is needed.'
-    return (facts?.certificates ?? []).flatMap(({ name, isCa, place, notAfter }) => {
-      const what = `the certificate of ${name}${isCa ? ' (CA)' : ''}`
-      return expiring(describePlace(place), what, new Date(notAfter), now, wayOut)
-    })
+    return (facts?.certificates ?? []).flatMap((certificate) => expiringInMesh(certificate, now))
   },
 }
 
 function endOf(base64: string): Date {
   return new Date(new X509Certificate(Buffer.from(base64, 'base64')).validTo)
-}
-
-/** A day is how long the evening may take, when it takes the morning too. */
-function expiring(subject: string, what: string, ends: Date, now: Date, wayOut: string): Finding[] {
-  const days = (ends.getTime() - now.getTime()) / dayMs
-  if (days > soonDays) return []
-  const evidence = `${what} ${days < 0 ? 'expired on' : 'ends on'} ${ends.toISOString()}`
-  return [{ subject, evidence, severity: days > 1 ? 'warning' : 'error', wayOut }]
 }
 
 /** What stops working by the calendar alone. */

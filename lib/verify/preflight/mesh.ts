@@ -6,31 +6,6 @@ import { openHere } from '../../network/liqo/open.ts'
 import type { Finding } from '../check.ts'
 import type { PreflightCheck, PreflightContext } from './context.ts'
 
-interface PeerStatus {
-  modules?: Record<string, { enabled?: boolean; conditions?: { type: string; status: string; message?: string }[] }>
-}
-
-/** Source: https://docs.liqo.io/en/v1.0.1/usage/peer.html (ForeignCluster, status.modules) */
-const liqoIsPeered: PreflightCheck = {
-  name: "Liqo's peerings are established",
-  run: async (context) => {
-    const peers = await peersOf(context)
-    return peers.flatMap((peer) => {
-      const { modules = {} } = (peer.status ?? {}) as PeerStatus
-      return Object.entries(modules).flatMap(([module, { enabled, conditions = [] }]) =>
-        conditions
-          .filter(({ status }) => enabled === true && !['Established', 'Ready', 'True'].includes(status))
-          .map(({ type, status, message }) => ({
-            subject: calledPeer(peer),
-            evidence: `${module}: ${type} is ${status}${message ? ` (${message})` : ''}`,
-            severity: 'warning' as const,
-            wayOut: 'liqoctl info; a peering that is broken now is easier mended now than taken down half.',
-          })),
-      )
-    })
-  },
-}
-
 const peeringCanBeTakenDown: PreflightCheck = {
   name: "Liqo's peerings can be taken down and made again",
   run: async (context) => {
@@ -80,4 +55,4 @@ async function reasonOf(attempt: Promise<unknown>): Promise<string | undefined> 
 }
 
 /** The cluster at the other end. */
-export const meshChecks: readonly PreflightCheck[] = [liqoIsPeered, peeringCanBeTakenDown]
+export const meshChecks: readonly PreflightCheck[] = [peeringCanBeTakenDown]

@@ -76,6 +76,7 @@ export function healthyMachine(machines: FakeMachines, address: string): void {
   machines.answers(address, 'version', 'Client:\n\tTag: v1.11.1\nServer:\n\tNODE: n\n\tTag: v1.11.1\n')
   machines.has(address, 'get machineconfig v1alpha1', { v1alpha1: controlplane })
   machines.has(address, 'get services', { etcd: { running: true, healthy: true } })
+  machines.has(address, 'get machinestatus', { machine: { stage: 'running', status: { ready: true } } })
   machines.has(address, 'get timestatus', { node: { synced: true } })
   machines.has(address, 'get processors.hardware.talos.dev', { 'CPU-0': { coreCount: 4, threadCount: 8 } })
   machines.has(address, 'get memorymodules.hardware.talos.dev', { 'DIMM-0': { sizeMiB: 32_768 } })

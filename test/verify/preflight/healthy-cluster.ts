@@ -3,7 +3,7 @@ import type { KubernetesApi, KubernetesObject } from '../../../lib/kubernetes/ap
 import { nebulaHost } from './healthy-mesh.ts'
 
 /** Where an object is, and what is written of it; `status` goes where only a controller writes. */
-type Written = [collection: string, object: Omit<KubernetesObject, 'metadata'> & { metadata: { name: string } }]
+export type Written = [collection: string, object: Omit<KubernetesObject, 'metadata'> & { metadata: { name: string } }]
 
 const ready = { conditions: [{ type: 'Ready', status: 'True', message: 'all is well' }] }
 const core = (namespace: string, resource: string) => `/api/v1/namespaces/${namespace}/${resource}`

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
-import { loadSettings } from '../../../lib/settings.ts'
+import { loadSettings, type Settings } from '../../../lib/settings.ts'
 import type { Finding } from '../../../lib/verify/check.ts'
 import { LiveContext, type PreflightContext } from '../../../lib/verify/preflight/context.ts'
 import { preflight } from '../../../lib/verify/preflight.ts'
@@ -120,9 +120,13 @@ export class HealthyHomelab {
     return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, paths[value] ?? value]))
   }
 
+  settings(more: Record<string, string> = {}): Settings {
+    return loadSettings({ ...this.#environment, ...more })
+  }
+
   /** The whole preflight; what is found, and by which check. @param parts what is not as the machines and the network have it */
   async preflight(settings: Record<string, string> = {}, parts: Partial<PreflightContext> = {}) {
-    const live = new LiveContext(loadSettings({ ...this.#environment, ...settings }), new Date())
+    const live = new LiveContext(this.settings(settings), new Date())
     const context = Object.assign(live, { knock: async () => 'open' as const, ...parts })
     const results = await preflight(context, [])
     await context.close()

@@ -23,6 +23,28 @@ const endpoints =
     return () => api.mergePatch(at.slice, { endpoints: before })
   }
 
+const configuration = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/hook'
+
+/** A webhook whose backend goes with the node, and which is asked for Deployments of these namespaces, with these labels. */
+const selective =
+  (selectors: Record<string, unknown>): NonNullable<Sickness['sicken']> =>
+  async (homelab) => {
+    const { api } = homelab.cluster
+    const cure = await endpoints({ conditions: { ready: true }, nodeName: 'talos00' })(homelab)
+    const { webhooks: before } = await api.get<{ webhooks: { rules: object[] }[] }>(configuration)
+    const rules = [{ ...before[0]?.rules[0], apiGroups: ['apps'], resources: ['deployments'] }]
+    await api.mergePatch(configuration, { webhooks: [{ ...before[0], rules, ...selectors }] })
+    return async () => {
+      await api.mergePatch(configuration, { webhooks: before })
+      await cure?.()
+    }
+  }
+
+const isNamed = (...values: string[]) => ({
+  matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values }],
+})
+const has = (label: string, operator = 'Exists') => ({ matchExpressions: [{ key: label, operator }] })
+
 export const ofTheNetwork: readonly Sickness[] = [
   {
     what: 'a webhook that must answer, and has no backend',
@@ -33,6 +55,26 @@ export const ofTheNetwork: readonly Sickness[] = [
     what: 'a webhook whose backend goes with the node',
     sicken: endpoints({ conditions: { ready: true }, nodeName: 'talos00' }),
     found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'a webhook whose backend goes with the node, and which is asked for a namespace with workloads',
+    sicken: selective({ namespaceSelector: isNamed('default') }),
+    found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'such a webhook, for a namespace where nothing is changed tonight',
+    sicken: selective({ namespaceSelector: isNamed('argocd') }),
+    found: [],
+  },
+  {
+    what: 'a webhook whose backend goes with the node, and which is asked for what lacks a label',
+    sicken: selective({ objectSelector: has('unchecked', 'DoesNotExist') }),
+    found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'such a webhook, for what has a label that nothing has',
+    sicken: selective({ objectSelector: { matchLabels: { injected: 'yes' }, ...has('checked') } }),
+    found: [],
   },
   {
     what: 'an NFS server that refuses',
