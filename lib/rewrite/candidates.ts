@@ -27,7 +27,7 @@ export async function findCandidates(
   grepped: readonly RepositoryPath[] | undefined,
   mappings: readonly Mapping[],
 ): Promise<Scanned> {
-  const scanned = await scanInThreads(root, grepped === undefined ? paths : ungrepped, sourceFor(mappings))
+  const scanned = await scanInThreads(root, grepped === undefined ? paths : ungrepped, sourcesFor(mappings).join('|'))
   const found = new Set<string>([...(grepped ?? []), ...scanned.candidates])
   return { ...scanned, candidates: paths.filter((path) => found.has(path)) }
 }
@@ -60,30 +60,31 @@ function workerFile(): string {
 }
 
 /**
- * A regular expression that matches in a line of every file that holds a spelling, and of every Secret's manifest. JavaScript and PCRE
- * read it alike.
+ * Regular expressions of which one matches in a line of every file that holds a spelling, and of every Secret's manifest. JavaScript and
+ * PCRE read them alike. Each begins with what is the same in all that it matches: such a one is looked for by whole blocks of memory,
+ * and several of them together take half of the time that one takes which begins in several ways.
  */
-export function sourceFor(mappings: readonly Mapping[]): string {
-  const each = mappings.map(({ from }) =>
-    ipaddr.parse(from).kind() === 'ipv6' ? sourceOfIPv6(from) : sourceOfIPv4(from),
+export function sourcesFor(mappings: readonly Mapping[]): string[] {
+  const each = mappings.flatMap(({ from }) =>
+    ipaddr.parse(from).kind() === 'ipv6' ? sourcesOfIPv6(from) : sourcesOfIPv4(from),
   )
-  return [...each, secret].join('|')
+  return [...new Set([...each, secret])]
 }
 
 /** Backwards it stands only in names of reverse DNS: their end tells them from other numbers, and is rarer than their beginning. */
-function sourceOfIPv4(address: string): string {
+function sourcesOfIPv4(address: string): string[] {
   const parts = address.split('.')
   const hex = parts.map((part) => Number(part).toString(16).padStart(2, '0')).join('')
   const [high = '', low = ''] = [hex.slice(0, 4), hex.slice(4)].map((half) => Number.parseInt(half, 16).toString(16))
   const inHex = `${inAnyCase(high)}(?:${inAnyCase(hex.slice(4))}|:0{0,3}${inAnyCase(low)})`
   const backwards = `${parts[1]}${separator}${parts[0]}${String.raw`\\{0,4}\.[iI][nN]-`}`
-  return [parts.join(separator), backwards, inHex].join('|')
+  return [parts.join(separator), backwards, inHex]
 }
 
 /** Its longest group, which every spelling holds; but for names of reverse DNS. */
-function sourceOfIPv6(address: string): string {
+function sourcesOfIPv6(address: string): string[] {
   const groups = address.split(':').toSorted((a, b) => b.length - a.length)
-  return `${inAnyCase(groups[0] ?? '')}|ip6\\.arpa`
+  return [inAnyCase(groups[0] ?? ''), String.raw`ip6\.arpa`]
 }
 
 function inAnyCase(hex: string): string {

@@ -42,12 +42,15 @@ export async function readRepository(folder: string): Promise<Repository> {
 
 /**
  * Has Git look through the tracked files, which it does in several threads: a first look, as scanFiles takes it.
- * @param source what is looked for, of a regular expression that PCRE and JavaScript both know, within a line
+ * @param sources what is looked for: regular expressions as PCRE knows them, within a line
  * @returns undefined when Git has anything to complain of: a file that cannot be read, or that it was built without PCRE
  */
-export async function grepTracked(folder: string, source: string): Promise<RepositoryPath[] | undefined> {
+export async function grepTracked(
+  folder: string,
+  sources: readonly string[],
+): Promise<RepositoryPath[] | undefined> {
   const none = { stdout: '', stderr: '' }
-  const { stdout, stderr } = (await runGit(folder, [...grep, '-e', source]).catch(
+  const { stdout, stderr } = (await runGit(folder, [...grep, ...sources.flatMap((source) => ['-e', source])]).catch(
     (error: { code?: unknown } & typeof none) =>
       // It found nothing.
       error.code === 1 ? error : undefined,

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
-import { findCandidates, sourceFor } from './candidates.ts'
+import { findCandidates, sourcesFor } from './candidates.ts'
 import { filesToSearch } from './files.ts'
 import { includedClasses } from './flags.ts'
 import { describeMappings, type Mapping } from './mapping.ts'
@@ -25,7 +25,7 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
   const { homelabDir } = migration.settings
   const [repository, grepped] = await Promise.all([
     readRepository(homelabDir),
-    grepTracked(homelabDir, sourceFor(mappings)),
+    grepTracked(homelabDir, sourcesFor(mappings)),
   ])
   const plan = await planRewrite(migration, repository, grepped, mappings)
   showRewrite(migration, repository.root, plan)
@@ -67,7 +67,7 @@ async function planRewrite(
 
 /** Parts of paths, of files and folders, that hold an address. */
 function namesWithAddress(paths: readonly RepositoryPath[], mappings: readonly Mapping[]): Set<string> {
-  const holds = new RegExp(sourceFor(mappings))
+  const holds = new RegExp(sourcesFor(mappings).join('|'))
   const names = paths.filter((path) => holds.test(path)).flatMap((path) => path.split('/'))
   return new Set(names.filter((name) => holds.test(name)))
 }

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { createConsole } from '../../lib/migration/console.ts'
@@ -27,10 +28,12 @@ test('a terminal that does not tell its width gets plain lines, and not a live o
   t.false(screen().includes('\u001b[1A'))
 })
 
-test('live text of several lines stays below its step, each line cut to the width, the time never', (t) => {
+test('live text of several lines stays below its step, each line cut to the width, the time never', async (t) => {
   const { out, screen } = terminal(40)
   const console = createConsole({ out, environment: { TERM: 'xterm' } })
   console.stepBegin('Drain talos00')
+  t.is(screen(), '', 'nothing is waited for')
+  while (screen() === '') await setImmediate()
   console.detail(`waiting until ${'talos00 '.repeat(9)}is drained\n   ns/db-0: ${'held by a finalizer '.repeat(3)}`)
   // What is printed above it makes the live text appear anew.
   console.info('cordoned')

@@ -1,4 +1,4 @@
-import ora, { type Ora } from 'ora'
+import type { Ora } from 'ora'
 import { formatSeconds } from '../clock.ts'
 import type { Console } from '../console.ts'
 import { redact } from '../redact.ts'
@@ -6,6 +6,15 @@ import { redact } from '../redact.ts'
 /** A live line for the running step, with for how long and what it waits for (which may have lines of its own); finished things are plain lines above it. */
 export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console): Console {
   let spinner: Ora | null = null
+  // It takes longer to load than a step should wait for it: the live line appears when it is there.
+  let ora: typeof import('ora').default | undefined
+  void import('ora').then((loaded) => {
+    ora = loaded.default
+    if (running) start()
+    if (paused) spinner?.stop()
+  })
+  let running = false
+  let paused = false
   let began = 0
   let title = ''
   let detail = ''
@@ -17,7 +26,19 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     const [first = '', ...below] = redact(detail === '' ? title : `${title}: ${detail}`).split('\n')
     return [cut(first, width - time.length) + time, ...below.map((line) => cut(line, width))].join('\n')
   }
+  const start = () => {
+    spinner =
+      ora?.({
+        text: text(),
+        // Whether this is a terminal to be lively on was decided by who made this console.
+        isEnabled: true,
+        stream: out as NodeJS.WriteStream,
+        discardStdin: false,
+        hideCursor: false,
+      }).start() ?? null
+  }
   const stop = () => {
+    running = false
     clearInterval(ticker)
     spinner?.stop()
     spinner = null
@@ -43,14 +64,8 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       title = step
       detail = ''
       began = Date.now()
-      spinner = ora({
-        text: text(),
-        // Whether this is a terminal to be lively on was decided by who made this console.
-        isEnabled: true,
-        stream: out as NodeJS.WriteStream,
-        discardStdin: false,
-        hideCursor: false,
-      }).start()
+      running = true
+      start()
       ticker = setInterval(() => {
         if (spinner) spinner.text = text()
       }, 200)
@@ -67,8 +82,14 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     error: instead(plain.error),
     bug: instead(plain.bug),
     table: above(plain.table),
-    pause: () => spinner?.stop(),
-    resume: () => spinner?.start(),
+    pause: () => {
+      paused = true
+      spinner?.stop()
+    },
+    resume: () => {
+      paused = false
+      spinner?.start()
+    },
   }
 }
 
