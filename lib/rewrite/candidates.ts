@@ -7,8 +7,8 @@ import ipaddr from 'ipaddr.js'
 import { projectFolder } from '../settings.ts'
 import type { SearchedFiles } from './files.ts'
 import type { Mapping } from './mapping.ts'
-import type { RepositoryPath } from './repository.ts'
-import { type Scanned, scanFiles } from './scan.ts'
+import type { Grep, RepositoryPath } from './repository.ts'
+import { type Scanned, scanFiles, type Unreadable } from './scan.ts'
 
 const separator = String.raw`(?:[-.\\[\]]|%2[Ee]){1,6}`
 const secret = String.raw`(?<![0-9A-Za-z])Secret\b`
@@ -16,20 +16,38 @@ const secret = String.raw`(?<![0-9A-Za-z])Secret\b`
 const filesPerThread = 4000
 const mostThreads = 4
 
+/** What a first look was not let into. */
+export interface PassedOver {
+  readonly unreadable: Unreadable[]
+  /** submodules */
+  readonly folders: string[]
+}
+
 /**
- * Which files may hold one of the old addresses: a first look at all of them, which lets through more than hits but never less.
+ * Which files may hold one of the old addresses, as they are found: a first look at all of them, which lets through more than hits but
+ * never less.
  * @param root the repository's folder
- * @param grepped what Git has found in the tracked files; undefined when it could not look
+ * @param grep what Git finds in the tracked files
+ * @param passedOver is added to
  */
-export async function findCandidates(
+export async function* findCandidates(
   root: string,
-  { paths, ungrepped }: Pick<SearchedFiles, 'paths' | 'ungrepped'>,
-  grepped: readonly RepositoryPath[] | undefined,
-  mappings: readonly Mapping[],
-): Promise<Scanned> {
-  const scanned = await scanInThreads(root, grepped === undefined ? paths : ungrepped, sourcesFor(mappings).join('|'))
-  const found = new Set<string>([...(grepped ?? []), ...scanned.candidates])
-  return { ...scanned, candidates: paths.filter((path) => found.has(path)) }
+  files: SearchedFiles,
+  grep: Grep,
+  sources: readonly string[],
+  passedOver: PassedOver,
+): AsyncGenerator<RepositoryPath> {
+  const seen = new Set<string>()
+  const isNew = (path: string) => !seen.has(path) && seen.add(path) !== undefined
+  const scan = async (paths: readonly RepositoryPath[]) => {
+    const { candidates, unreadable, folders } = await scanInThreads(root, paths, sources.join('|'))
+    passedOver.unreadable.push(...unreadable.filter(([path]) => isNew(path)))
+    passedOver.folders.push(...folders.filter(isNew))
+    return candidates.filter(isNew) as RepositoryPath[]
+  }
+  yield* await scan(files.ungrepped)
+  for await (const path of grep.found) if (!files.isOwn(path) && isNew(path)) yield path
+  if (!(await grep.isWhole)) yield* await scan(files.paths())
 }
 
 async function scanInThreads(root: string, paths: readonly string[], source: string): Promise<Scanned> {
