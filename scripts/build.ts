@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Bundles every script into dist/, so that a task starts in a fraction of the time that the sources take.
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import writeFileAtomic from 'write-file-atomic'
 import { lean } from './build/lean.ts'
 
@@ -17,10 +17,21 @@ const programs = readdirSync(scripts)
 /** What runs in threads of its own is loaded by its file's name. */
 const threads = [join(dirname(scripts), 'lib/rewrite/scan-worker.ts')]
 
+/** `{ z }` is all of zod in one object, with the messages of fifty languages; `* as z` is what is used of it, which starts faster. */
+const partsOfZod: Plugin = {
+  name: 'parts-of-zod',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/(lib|scripts)\/.*\.ts$/ }, ({ path }) => ({
+      loader: 'ts',
+      contents: readFileSync(path, 'utf8').replace("import { z } from 'zod'", "import * as z from 'zod'"),
+    })),
+}
+
 const { outputFiles } = await build({
   entryPoints: [...programs, ...threads].map((path) => ({ in: path, out: basename(path, '.ts') })),
   outdir: dist,
   bundle: true,
+  plugins: [partsOfZod],
   platform: 'node',
   target: 'node20',
   format: 'esm',
