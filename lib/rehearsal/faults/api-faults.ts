@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { KubernetesApi } from '../../kubernetes/api.ts'
 import { systemClock } from '../../migration/clock.ts'
@@ -5,14 +8,15 @@ import { waitFor } from '../../migration/wait.ts'
 import type { PracticeMachine } from '../practice-machine.ts'
 import type { Fault } from './fault.ts'
 import type { Place } from './places.ts'
-import { machineOf, signalProgram } from './scene.ts'
+import { machineOf, type Scene, signalProgram } from './scene.ts'
 
 const name = 'a-fault'
-const flowControl = '/apis/flowcontrol.apiserver.k8s.io/v1'
 const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations'
 const removedWithinSeconds = 120
+/** Nobody listens there. */
+const discardPort = 9
 
-/** Not right before the final snapshot: an API server that was overloaded then is not so on another machine. */
+/** Not right before the final snapshot: an API server that refused everything then would do so on another machine for ever. */
 const isApiInUse = ({ phase }: Place, inRollback: boolean) =>
   !inRollback && ['backup', 'drain', 'resume', 'join'].includes(phase)
 
@@ -29,89 +33,88 @@ export const apiFaults: readonly Fault[] = [
   {
     name: 'API answers 429',
     strikes: isApiInUse,
-    strike: (scene) => withOwnApi(machineOf(scene), rejectOperator),
-    takeAway: (scene) =>
-      removed(() => withOwnApi(machineOf(scene), (api) => removeAll(api, flowSchemaPath, priorityLevelPath))),
+    strike: answerBusy,
+    takeAway: async (scene) => {
+      await removeWebhook(scene)
+      busy.get(scene)?.close()
+    },
   },
   {
     name: 'API answers 500',
     strikes: isApiInUse,
-    strike: (scene) => withOwnApi(machineOf(scene), async (api) => void (await api.create(webhooks, deadWebhook))),
-    takeAway: (scene) => removed(() => withOwnApi(machineOf(scene), (api) => removeAll(api, `${webhooks}/${name}`))),
+    strike: (scene) => addWebhook(scene, discardPort),
+    takeAway: removeWebhook,
   },
 ]
 
-const flowSchemaPath = `${flowControl}/flowschemas/${name}`
-const priorityLevelPath = `${flowControl}/prioritylevelconfigurations/${name}`
+const busy = new WeakMap<Scene, https.Server>()
 
-/** A priority level without a seat, for the operator alone. Source: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/ */
-async function rejectOperator(api: KubernetesApi): Promise<void> {
-  const limited = { nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0 }
-  await api.create(`${flowControl}/prioritylevelconfigurations`, {
-    metadata: { name },
-    spec: { type: 'Limited', limited: { ...limited, limitResponse: { type: 'Reject' } } },
-  })
-  const resourceRules = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*'] }]
-  const nonResourceRules = [{ verbs: ['*'], nonResourceURLs: ['*'] }]
-  const subjects = [{ kind: 'User', user: { name: 'admin' } }]
-  await api.create(`${flowControl}/flowschemas`, {
-    metadata: { name },
-    spec: {
-      // As early as the schema that exempts administrators, and before it by its name.
-      matchingPrecedence: 1,
-      priorityLevelConfiguration: { name },
-      rules: [{ subjects, resourceRules, nonResourceRules }],
-    },
-  })
-}
-
-/** Nobody listens where it is to be asked: every change fails as an internal error. */
-const deadWebhook = {
-  metadata: { name },
-  webhooks: [
-    {
-      name: 'dead.a-fault.invalid',
-      admissionReviewVersions: ['v1'],
-      sideEffects: 'None',
-      failurePolicy: 'Fail',
-      timeoutSeconds: 1,
-      clientConfig: { url: 'https://127.0.0.1:9/' },
-      rules: [
-        {
-          apiGroups: ['', 'apps', 'batch', 'argoproj.io', 'kustomize.toolkit.fluxcd.io', 'helm.toolkit.fluxcd.io'],
-          apiVersions: ['*'],
-          operations: ['CREATE', 'UPDATE', 'DELETE'],
-          resources: ['*/*'],
-        },
-      ],
-    },
-  ],
-}
-
-/** As an administrator of the machine's own, on the machine itself: not the operator, and by none of his cables. */
-async function withOwnApi(
-  machine: PracticeMachine | undefined,
-  use: (api: KubernetesApi) => Promise<void>,
-): Promise<void> {
+/** Has every change refused as too many requests, by a webhook that a certificate of the machine's own etcd speaks for. */
+async function answerBusy(scene: Scene): Promise<void> {
+  const machine = machineOf(scene)
   if (!machine) return
-  const api = await KubernetesApi.fromFile(join(machine.disk, 'run/kubernetes/admin.kubeconfig'))
-  await use(api).finally(() => api.close())
+  const pki = (file: string) => readFileSync(join(machine.disk, 'run/etcd', file))
+  const server = https.createServer({ cert: pki('server.crt'), key: pki('server.key') }, (request, response) => {
+    let asked = ''
+    request.setEncoding('utf8').on('data', (text) => {
+      asked += text
+    })
+    request.once('end', () => response.end(JSON.stringify(tooManyRequests(JSON.parse(asked).request.uid))))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  busy.set(scene, server)
+  await addWebhook(scene, (server.address() as AddressInfo).port, pki('ca.crt').toString('base64'))
 }
 
-async function removeAll(api: KubernetesApi, ...paths: string[]): Promise<void> {
-  for (const path of paths) if (await api.getOrNull(path)) await api.remove(path)
+/** Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#response */
+function tooManyRequests(uid: string) {
+  const status = { code: 429, reason: 'TooManyRequests', message: 'come back later', details: { retryAfterSeconds: 1 } }
+  return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response: { uid, allowed: false, status } }
 }
 
-async function removed(remove: () => Promise<void>): Promise<void> {
+/** A webhook that is asked before anything changes; when it cannot be, the change fails as an internal error. */
+async function addWebhook(scene: Scene, port: number, caBundle?: string): Promise<void> {
+  const webhook = {
+    name: `${name}.practice.invalid`,
+    admissionReviewVersions: ['v1'],
+    sideEffects: 'None',
+    failurePolicy: 'Fail',
+    timeoutSeconds: 2,
+    clientConfig: { url: `https://127.0.0.1:${port}/`, ...(caBundle === undefined ? {} : { caBundle }) },
+    rules: [
+      {
+        apiGroups: ['', 'apps', 'batch', 'argoproj.io', 'kustomize.toolkit.fluxcd.io', 'helm.toolkit.fluxcd.io'],
+        apiVersions: ['*'],
+        operations: ['CREATE', 'UPDATE', 'DELETE'],
+        resources: ['*/*'],
+      },
+    ],
+  }
+  await withOwnApi(machineOf(scene), (api) => api.create(webhooks, { metadata: { name }, webhooks: [webhook] }))
+}
+
+async function removeWebhook(scene: Scene): Promise<void> {
+  const path = `${webhooks}/${name}`
   const condition = {
     name: 'the fault of the API is removed',
     timeoutSeconds: removedWithinSeconds,
     everyMs: 200,
     probe: async () => {
-      await remove()
+      await withOwnApi(machineOf(scene), async (api) => (await api.getOrNull(path)) && api.remove(path))
       return { met: true as const, value: undefined }
     },
   }
   const waiting = { clock: systemClock, signal: new AbortController().signal, onSeen: () => undefined }
   await waitFor(condition, waiting)
+}
+
+/** As an administrator of the machine's own, on the machine itself: not by the operator's cables. */
+async function withOwnApi(
+  machine: PracticeMachine | undefined,
+  use: (api: KubernetesApi) => Promise<unknown>,
+): Promise<void> {
+  if (!machine) return
+  const api = await KubernetesApi.fromFile(join(machine.disk, 'run/kubernetes/admin.kubeconfig'))
+  await Promise.resolve(use(api)).finally(() => api.close())
 }

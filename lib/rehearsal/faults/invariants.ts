@@ -120,11 +120,11 @@ export const noMountIsLeft: Invariant = async ({ cluster, memory, mounts }) =>
 export const nothingDecryptedIsLeft: Invariant = async ({ memory }) =>
   filesBelow(memory).map((path) => `${path} is left in memory`)
 
-/** All objects are there, once, with their UIDs, and each Secret decrypts to what it was: as long as there is an API server to be asked. */
+/** All objects are there, once, with their UIDs, and each Secret decrypts to what it was: as long as an API server is there to be asked. */
 export const noObjectIsLost: Invariant = async (ground) => {
-  const proofs = await compared(ground).catch(() => [])
-  const [identity, , secrets] = proofs
-  return [identity, secrets].flatMap((proof) => proof?.against ?? [])
+  const [identity, , secrets] = await compared(ground).catch(() => [])
+  // One that has just come up, or is about to go, does not know everything.
+  return (await isReady(ground)) ? [identity, secrets].flatMap((proof) => proof?.against ?? []) : []
 }
 
 /** As it was before: every object, what it says, and every switch that the evening turns off and on. */
@@ -134,10 +134,18 @@ export const clusterIsAsBefore: Invariant = async (ground) => {
 }
 
 async function compared({ cluster, before }: Ground): Promise<Proof[]> {
+  if (!(await isReady({ cluster }))) throw new Error('the API server is not ready')
   const api = await cluster.api()
   try {
     return compareTruths(before, await readTruth(api))
   } finally {
     api.close()
   }
+}
+
+async function isReady({ cluster }: Pick<Ground, 'cluster'>): Promise<boolean> {
+  const api = await cluster.api().catch(() => undefined)
+  const answer = await api?.raw('/readyz').catch(() => undefined)
+  api?.close()
+  return answer?.toString() === 'ok'
 }

@@ -3,6 +3,9 @@ import type { Flags } from '../../migration/migration.ts'
 import type { Outcome } from './campaign.ts'
 import { groupSize } from './seed.ts'
 
+/** Of what speaks against a seed. */
+const shown = 8
+
 /** What `npm run faults -- --help` says. */
 export const usage = [
   'npm run faults -- [--seeds N] [--from N] [--keep]',
@@ -31,7 +34,11 @@ export function describe({ seed, scenario, typed, against }: Outcome): string {
   const verdict = against.length === 0 ? 'held' : 'BROKEN'
   const then = typed.length > 0 ? typed.join(', ') : 'it went on'
   const line = `${String(number).padStart(4)}  ${scenario}  ${fault.name}, ${where}; ${then}: ${verdict}`
-  return [line, ...against.map((each) => `        ${each.replaceAll('\n', '\n        ')}`)].join('\n')
+  const more = against.length > shown ? [`… and ${against.length - shown} more`] : []
+  return [
+    line,
+    ...[...against.slice(0, shown), ...more].map((each) => `        ${each.replaceAll('\n', '\n        ')}`),
+  ].join('\n')
 }
 
 /** How to see the same again: the whole evening up to it. */
