@@ -27,6 +27,8 @@ export interface AdversaryAction {
 export interface AdversaryOptions {
   onAction?: (action: AdversaryAction) => void
   nodeName?: string
+  /** of the small part of the homelab, as populate() was told */
+  small?: boolean
   /** what stands in the values of all Secrets, as populate() was told it */
   canary?: string
   clock?: Clock

@@ -18,6 +18,8 @@ export interface PopulateOptions {
   /** stands in every Secret's values, to be searched for in what is written elsewhere */
   canary?: string
   nodeName?: string
+  /** only the small part of the homelab */
+  small?: boolean
   /** seconds to wait for each of: definitions served, claims bound, workloads ready */
   timeoutSeconds?: number
   clock?: Clock

@@ -28,6 +28,8 @@ export interface PracticeClusterOptions {
   canary?: string
   /** Machines beside the control plane's, worker01 and so on; none if not given. */
   workers?: number
+  /** Only the small part of the homelab's workloads. */
+  small?: boolean
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
   bootDelayMs?: number
   signal?: AbortSignal
@@ -118,9 +120,10 @@ export class PracticeCluster {
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
-        const { canary } = this.#options
+        const { canary, small = false } = this.#options
         await populate(api, {
           localPathRoot: localPathRoot(this.old),
+          small,
           ...(canary === undefined ? {} : { canary }),
         })
       } finally {

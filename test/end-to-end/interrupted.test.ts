@@ -3,9 +3,9 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
+import { allProcesses, processesBelow } from '../../lib/rehearsal/processes.ts'
 import { makeWorkFolder } from '../../lib/rehearsal/work-folder.ts'
 import { projectFolder } from '../../lib/settings.ts'
-import { allProcesses, processesBelow } from './processes.ts'
 
 interface Rehearsing {
   child: ChildProcess
