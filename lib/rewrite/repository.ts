@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
+import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
 const run = promisify(execFile)
@@ -91,6 +92,7 @@ async function git(root: string, args: readonly string[]): Promise<string> {
 }
 
 function runGit(root: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  announceCommand('git', ['-C', root, ...args])
   return run('git', ['-c', 'core.fsmonitor=false', ...args], {
     cwd: root,
     env: environment(),

@@ -42,15 +42,6 @@ async function nobodysPort(): Promise<number> {
   return port
 }
 
-/** A port of loopback that nobody listens at: it was free a moment ago. */
-async function nobodysPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  const { port } = server.address() as AddressInfo
-  await new Promise((closed) => server.close(closed))
-  return port
-}
-
 const notice = { title: 'home: it is your turn', text: 'Swap the hardware' }
 const none = { notifyCommand: undefined, notifyUrl: undefined }
 
