@@ -1,7 +1,9 @@
 import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
+import { listenToCalls } from './calls.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
+import { everythingIsRead, outliveReaders } from './console/readers.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { keepRun } from './earlier-runs.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
@@ -57,8 +59,16 @@ export const thisProcess: Surroundings = {
  */
 export async function phase(name: string, body: Body, flags: FlagKinds = {}): Promise<PhaseScript> {
   const script = { name, body, flags }
-  if (isProgram(name)) process.exit(await runPhase(script, thisProcess))
+  if (isProgram(name)) await asProgram(() => runPhase(script, thisProcess))
   return script
+}
+
+/** Ends the process with the exit code, when whoever reads has read everything. */
+export async function asProgram(run: () => Promise<number>): Promise<void> {
+  outliveReaders()
+  const code = await run()
+  await everythingIsRead()
+  process.exit(code)
 }
 
 /** Whether the process was started as scripts/NAME.ts or dist/NAME.js. */
@@ -158,6 +168,7 @@ class PhaseRun {
     const seconds = () => (clock.now().getTime() - began) / 1000
     const interrupt = this.#interrupt(journal, lock, seconds)
     const stopListening = interrupt.listen()
+    const stopHearing = listenToCalls((call) => this.#console.call(call))
     journal.append({ type: 'phase', phase: name, state: this.#beginning(journal), pid: process.pid })
     this.#console.phaseBegin(name, this.#dryRun ? `${summary} (dry run: nothing is changed)` : summary)
     try {
@@ -174,6 +185,7 @@ class PhaseRun {
       return this.#failed(error, journal, seconds())
     } finally {
       stopListening()
+      stopHearing()
       journal.close()
     }
   }
