@@ -117,7 +117,8 @@ class PhaseRun {
       if (changing) removeLeftOvers(this.#settings)
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
-      verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
+      const place = { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun }
+      if (!this.#isWatching()) verifyOrder(this.#phase, place)
       const code = await this.#runIn(journal, runFolder, lock, body)
       if (changing && !locked)
         await notify(this.#settings, endOf(this.#phase.name, code, this.#settings), this.#console)
@@ -130,10 +131,10 @@ class PhaseRun {
   #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const { journaled, begins = true, watchesWith = '' } = this.#phase
+    const { journaled, begins = true } = this.#phase
     const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
     const underWay = isOver ? null : current
-    const readsOnly = !changing && (this.#dryRun || !journaled || this.#flags[watchesWith] === true)
+    const readsOnly = !changing && (this.#dryRun || !journaled || this.#isWatching())
     if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
@@ -142,6 +143,10 @@ class PhaseRun {
     verifySameMigration(this.#settings, journal, run)
     this.#console = bothConsoles(this.#console, logConsole(run))
     return { journal, runFolder: run.path }
+  }
+
+  #isWatching(): boolean {
+    return this.#flags[this.#phase.watchesWith ?? ''] === true
   }
 
   #isDone(journal: Journal): boolean {

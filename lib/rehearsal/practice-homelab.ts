@@ -131,6 +131,7 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     BACKUP_DIR: homelab.backupDir,
     TALOSCTL: options.binaries.talosctl,
     ETCDUTL: options.binaries.etcdutl,
+    NEBULA_CERT: options.binaries['nebula-cert'],
     AGE_RECIPIENTS: recipient,
     AGE_IDENTITY_FILE: homelab.ageIdentityFile,
     NEW_HARDWARE: 'a practice machine',
@@ -141,6 +142,8 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     LOCAL_STORAGE_CLASSES: 'local-path',
     NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',
     EMPTYDIR_DATA: 'delete',
+    // At the same address the peering outlives the evening.
+    LIQO_TEARDOWN: 'no',
     ...fatesOfVolumes(),
     DRAIN_TIMEOUT: '180',
     SHUTDOWN_TIMEOUT: '120',

@@ -66,6 +66,7 @@ export interface Grep {
  */
 export function grepTracked(folder: string, sources: readonly string[]): Grep {
   const patterns = sources.flatMap((source) => ['-e', source])
+  announceCommand('git', ['-C', folder, ...grep, ...patterns])
   const child = spawn('git', [...always, ...grep, ...patterns], {
     ...{ cwd: folder, env: environment() },
     stdio: ['ignore', 'pipe', 'pipe'],
