@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { isAgreed } from '../migration/consent.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
@@ -60,7 +61,7 @@ async function planRewrite(
     ...{ root, rules, ignored, fileNames },
     spellings: mappings.flatMap(spellingsOf),
     include: includedClasses(flags),
-    secrets: flags.secrets === true,
+    secrets: isAgreed(migration, 'secrets'),
   })
   return { ...plan, unreadable: [...unreadable, ...plan.unreadable] }
 }

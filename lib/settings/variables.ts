@@ -40,6 +40,9 @@ const joining = words.pipe(
     z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
   ),
 )
+const consents = words.pipe(
+  z.array(z.enum(['secrets', 'cluster', 'hosts', 'aws'], 'some of secrets, cluster, hosts and aws, with commas')),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -117,6 +120,7 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  ALSO_CHANGE: consents.default([]),
   LIQOCTL: path.default('liqoctl'),
   LIQO_NAMESPACE: text.default('liqo'),
   LIQO_REMOTE_NAMESPACE: text.default('liqo'),
