@@ -136,7 +136,6 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     AGE_IDENTITY_FILE: homelab.ageIdentityFile,
     NEW_HARDWARE: 'a practice machine',
     MAINTENANCE_WINDOW: '00:00-24:00',
-    LIQO_TEARDOWN: 'yes',
     EARLIER_RUNS_DIR: join(options.folder, 'operator/runs'),
     STATEFUL_NAMESPACES: 'observability,monitoring',
     LOCAL_STORAGE_CLASSES: 'local-path',
