@@ -8,6 +8,7 @@ import { type Network, takeNetwork } from './addresses.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
+import type { Fixture } from './homelab/fixtures.ts'
 import { populate } from './homelab.ts'
 import { createHomelab, homelabEnvironment, type PracticeHomelab, practiceNames } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
@@ -28,6 +29,8 @@ export interface PracticeClusterOptions {
   canary?: string
   /** Machines beside the control plane's, worker01 and so on; none if not given. */
   workers?: number
+  /** the homelab that it is filled with; that of the runbook, if not given */
+  fixture?: Fixture
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
   bootDelayMs?: number
   signal?: AbortSignal
@@ -118,10 +121,11 @@ export class PracticeCluster {
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
-        const { canary } = this.#options
+        const { canary, fixture } = this.#options
         await populate(api, {
           localPathRoot: localPathRoot(this.old),
           ...(canary === undefined ? {} : { canary }),
+          ...(fixture === undefined ? {} : { fixture }),
         })
       } finally {
         api.close()
