@@ -29,14 +29,14 @@ export default await phase('provision', async (migration) => {
   await recovery.check(config)
   await refuseNewAddressStill(migration, talosctl, config)
 
-  await migration.step('Give the new machine its config', async () => {
+  const machine = await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
     const found = await migration.wait(newMachineThere(migration, talosctl, address, config))
-    const machine = await applyConfig(migration, talosctl, address, found, config)
-    if (machine) await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
+    return applyConfig(migration, talosctl, address, found, config)
   })
+  const runs = async () => machine && migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
 
-  await recovery.startEtcd(talosctl, address)
+  await recovery.startEtcd(talosctl, address, runs)
 
   const encrypt = await encryptToFile(migration)
   await migration.step('Fetch the kubeconfig', async () => {

@@ -21,6 +21,8 @@ export interface Moving {
   /** Says what that leaves out. */
   readonly excused: readonly string[]
   proofs(): Promise<Proof[]>
+  /** That the peering is there on both sides, with the homelab at this address. */
+  peeredAt(address: string): Promise<Proof>
   stop(): Promise<void>
 }
 
@@ -44,10 +46,11 @@ export async function prepareMove(cluster: PracticeCluster): Promise<Moving> {
     ],
     proofs: async () => [
       ...(await movedProofs(cluster)),
-      await peeringProof(cluster, peer.api),
+      await peeringProof(cluster, peer.api, cluster.newAddress),
       await inMeshProof(cluster, mesh),
       await mentionsProof(cluster),
     ],
+    peeredAt: (address) => peeringProof(cluster, peer.api, address),
     stop: () => peer.stop(),
   }
 }

@@ -34,14 +34,19 @@ export interface Homelab {
   types: ResourceTypes
 }
 
+/** The homelabs of test/fixtures: the runbook's, and one that is moved quickly. */
+export type Fixture = 'catalyst' | 'small'
+
 /**
- * Reads test/fixtures/catalyst. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
+ * Reads a homelab of test/fixtures. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
  * Argo CD Applications do.
  * @param options small: only the part of it that isInSmallPart
  * @throws Error when a file does not fit its schema, naming the file
  */
-export async function readHomelab(options: { nodeName?: string; small?: boolean } = {}): Promise<Homelab> {
-  const root = fixtureFolder()
+export async function readHomelab(
+  options: { nodeName?: string; small?: boolean; fixture?: Fixture } = {},
+): Promise<Homelab> {
+  const root = fixtureFolder(options.fixture ?? 'catalyst')
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.yaml')).sort()
   const objects: KubernetesObject[] = []
   for (const file of files.filter((file) => file !== 'by-hand.yaml')) {
@@ -88,11 +93,12 @@ function ownerOfFolder(folder: string): Owner | undefined {
 }
 
 /** Looked for upwards, because a bundle of this module lies elsewhere than its source. */
-function fixtureFolder(): string {
+function fixtureFolder(name: Fixture): string {
+  const wanted = join('test/fixtures', name)
   let folder = import.meta.dirname
-  while (!existsSync(join(folder, 'test/fixtures/catalyst/by-hand.yaml'))) {
-    if (dirname(folder) === folder) throw new Error('test/fixtures/catalyst is not above this module')
+  while (!existsSync(join(folder, wanted, 'by-hand.yaml'))) {
+    if (dirname(folder) === folder) throw new Error(`${wanted} is not above this module`)
     folder = dirname(folder)
   }
-  return join(folder, 'test/fixtures/catalyst')
+  return join(folder, wanted)
 }
