@@ -6,8 +6,9 @@ import type { PreflightCheck } from '../verify/preflight/context.ts'
 /** What no cluster can say must be said before the evening begins. */
 export const questionsAreAnswered: PreflightCheck = {
   name: "The runbook's questions are answered",
-  run: async ({ settings, api: open }) => {
-    const api = await open()
+  run: async (context) => {
+    const { settings } = context
+    const api = await context.api()
     const [{ resources }, nodes] = await Promise.all([discover(api), listNodes(api)])
     const liqo = resources.some(({ group }) => group.endsWith('liqo.io'))
     return questions(settings, { liqo, nodes: nodes.length }).flatMap(({ question, answer, how }) =>
