@@ -2,6 +2,9 @@
 const narrowest = 20
 const gap = 2
 
+/** Between words, but not within a command that is to be typed. */
+const seams = / (?!(?<=\btask )(?:migrate|talos):)/
+
 /**
  * Breaks a text into lines of at most so many characters, between words; a word that is longer than a line is broken after a slash, a comma, a dash or a dot if it
  * has one, else anywhere.
@@ -9,7 +12,7 @@ const gap = 2
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(' ')) {
+  for (const word of text.split(seams)) {
     const longer = line === '' ? word : `${line} ${word}`
     if (longer.length <= width) {
       line = longer

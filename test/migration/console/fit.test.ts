@@ -17,6 +17,10 @@ test('a text is broken between words, and a longer word where it has a seam', (t
   t.deepEqual(wrap('', 8), [''])
 })
 
+test('a task is not torn from its name: it is there to be typed', (t) => {
+  t.deepEqual(wrap('The way back: task migrate:rollback', 22), ['The way back:', 'task migrate:rollback'])
+})
+
 test('nothing of a text is lost by breaking it, and no line is wider', (t) => {
   const text =
     'Warned of: PersistentVolume pvc-04635f01-834b-48e0-8c94-3693df8fce42, at 192.0.2.20:/mnt/fatboy/appdata/x.'
