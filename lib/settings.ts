@@ -105,6 +105,8 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** Scenario B: what is changed beyond what it changes unasked; each is a flag of rewrite-ip or repeer, too. */
+  readonly alsoChange: readonly ('secrets' | 'cluster' | 'hosts' | 'aws')[]
   /** A path, or a name on PATH. */
   readonly liqoctl: string
   /** Where Liqo is installed in this cluster, and in the other. */

@@ -6,7 +6,7 @@ import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
 import { endOf, notify } from './notify.ts'
 import { verifyScenario } from './order.ts'
-import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
+import { asProgram, isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
 import { createRun, currentRun } from './run-folder.ts'
 
 /** A place in the chain where the operator has something to do; `tell` says what, and `inShort` to one who is elsewhere. */
@@ -22,7 +22,7 @@ export interface Pause {
  * @param name the script's name; the chain runs only when the process was started as that
  */
 export async function chain(name: string, links: readonly (PhaseScript | Pause)[]): Promise<void> {
-  if (isProgram(name)) process.exit(await runChain(name, links, thisProcess))
+  if (isProgram(name)) await asProgram(() => runChain(name, links, thisProcess))
 }
 
 /** As `chain`, returning the exit code. */

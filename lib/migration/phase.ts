@@ -1,7 +1,9 @@
 import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
+import { listenToCalls } from './calls.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
+import { everythingIsRead, outliveReaders } from './console/readers.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
 import { keepRun } from './earlier-runs.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
@@ -57,8 +59,16 @@ export const thisProcess: Surroundings = {
  */
 export async function phase(name: string, body: Body, flags: FlagKinds = {}): Promise<PhaseScript> {
   const script = { name, body, flags }
-  if (isProgram(name)) process.exit(await runPhase(script, thisProcess))
+  if (isProgram(name)) await asProgram(() => runPhase(script, thisProcess))
   return script
+}
+
+/** Ends the process with the exit code, when whoever reads has read everything. */
+export async function asProgram(run: () => Promise<number>): Promise<void> {
+  outliveReaders()
+  const code = await run()
+  await everythingIsRead()
+  process.exit(code)
 }
 
 /** Whether the process was started as scripts/NAME.ts or dist/NAME.js. */
@@ -107,7 +117,8 @@ class PhaseRun {
       if (changing) removeLeftOvers(this.#settings)
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
-      verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
+      const place = { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun }
+      if (!this.#isWatching()) verifyOrder(this.#phase, place)
       const code = await this.#runIn(journal, runFolder, lock, body)
       if (changing && !locked)
         await notify(this.#settings, endOf(this.#phase.name, code, this.#settings), this.#console)
@@ -120,10 +131,10 @@ class PhaseRun {
   #openRun(changing: boolean): { journal: Journal; runFolder: string } {
     const now = this.#surroundings.clock.now
     const current = currentRun(this.#settings)
-    const { journaled, begins = true, watchesWith = '' } = this.#phase
+    const { journaled, begins = true } = this.#phase
     const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
     const underWay = isOver ? null : current
-    const readsOnly = !changing && (this.#dryRun || !journaled || this.#flags[watchesWith] === true)
+    const readsOnly = !changing && (this.#dryRun || !journaled || this.#isWatching())
     if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
@@ -132,6 +143,10 @@ class PhaseRun {
     verifySameMigration(this.#settings, journal, run)
     this.#console = bothConsoles(this.#console, logConsole(run))
     return { journal, runFolder: run.path }
+  }
+
+  #isWatching(): boolean {
+    return this.#flags[this.#phase.watchesWith ?? ''] === true
   }
 
   #isDone(journal: Journal): boolean {
@@ -158,6 +173,7 @@ class PhaseRun {
     const seconds = () => (clock.now().getTime() - began) / 1000
     const interrupt = this.#interrupt(journal, lock, seconds)
     const stopListening = interrupt.listen()
+    const stopHearing = listenToCalls((call) => this.#console.call(call))
     journal.append({ type: 'phase', phase: name, state: this.#beginning(journal), pid: process.pid })
     this.#console.phaseBegin(name, this.#dryRun ? `${summary} (dry run: nothing is changed)` : summary)
     try {
@@ -174,6 +190,7 @@ class PhaseRun {
       return this.#failed(error, journal, seconds())
     } finally {
       stopListening()
+      stopHearing()
       journal.close()
     }
   }

@@ -12,7 +12,7 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
-  /** A flag with which it watches, and comes to no result: then the journal does not tell of it. */
+  /** A flag with which it watches, at any time, and comes to no result: then the journal does not tell of it. */
   readonly watchesWith?: string
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string

@@ -4,6 +4,7 @@ import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
+import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { IndexListing } from './index-listing.ts'
 
@@ -65,6 +66,7 @@ export interface Grep {
  */
 export function grepTracked(folder: string, sources: readonly string[]): Grep {
   const patterns = sources.flatMap((source) => ['-e', source])
+  announceCommand('git', ['-C', folder, ...grep, ...patterns])
   const child = spawn('git', [...always, ...grep, ...patterns], {
     ...{ cwd: folder, env: environment() },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -127,6 +129,7 @@ async function git(root: string, args: readonly string[]): Promise<string> {
 }
 
 function runGit(root: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  announceCommand('git', ['-C', root, ...args])
   return run('git', [...always, ...args], {
     cwd: root,
     env: environment(),

@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path'
+import { isAgreed } from '../migration/consent.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
@@ -58,7 +59,7 @@ async function planRewrite(
     ...{ root, rules, ignored: files.ignored, fileNames },
     spellings: mappings.flatMap(spellingsOf),
     include: includedClasses(flags),
-    secrets: flags.secrets === true,
+    secrets: isAgreed(migration, 'secrets'),
   })
   showPassedOver(migration, [...passedOver.folders, ...files.otherRepositories], [...fileNames])
   return { ...plan, unreadable: [...passedOver.unreadable, ...plan.unreadable] }

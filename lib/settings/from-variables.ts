@@ -85,6 +85,7 @@ export function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    alsoChange: v.ALSO_CHANGE,
     liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
     liqoNamespace: v.LIQO_NAMESPACE,
     liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,

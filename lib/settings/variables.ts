@@ -48,6 +48,9 @@ const window = z
   )
   .transform(windowOf)
 const webhook = z.string().refine(isWebhook, 'an http or https URL, such as https://ntfy.example/my-topic')
+const consents = words.pipe(
+  z.array(z.enum(['secrets', 'cluster', 'hosts', 'aws'], 'some of secrets, cluster, hosts and aws, with commas')),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -130,6 +133,7 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  ALSO_CHANGE: consents.default([]),
   LIQOCTL: path.default('liqoctl'),
   LIQO_NAMESPACE: text.default('liqo'),
   LIQO_REMOTE_NAMESPACE: text.default('liqo'),

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
 import { $, type Options } from 'zx/core'
+import { announceCommand } from '../migration/calls.ts'
 import { OperatorError } from '../migration/errors.ts'
 import { findOnPath, isExecutable } from '../migration/executables.ts'
 import type { Address } from '../network/addresses.ts'
@@ -95,6 +96,7 @@ export class Talosctl {
    */
   async beginningOf(target: Target, path: string, bytes: number): Promise<Buffer> {
     // What ends first is head: then talosctl ends too, for nobody reads what it writes. zx takes what it reads for text, so it gets base64.
+    announceCommand(this.binary, ['read', path, ...this.#addressing(target)])
     const { stdout } = await $(
       quietly(30),
     )`${this.binary} read ${path} ${this.#addressing(target)} | head -c ${bytes} | base64`
@@ -172,6 +174,7 @@ function quietly(deadlineSeconds: number): Partial<Options> {
 }
 
 async function execute(binary: string, args: readonly string[], options: CallOptions): Promise<Done> {
+  announceCommand(binary, args)
   const deadline = options.deadline ?? 30
   const start = performance.now()
   const how = quietly(deadline)

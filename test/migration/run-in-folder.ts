@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { systemClock } from '../../lib/migration/clock.ts'
+import type { FlagKinds } from '../../lib/migration/command-line.ts'
 import type { Console } from '../../lib/migration/console.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { runPhase } from '../../lib/migration/phase.ts'
@@ -59,6 +60,7 @@ export async function runIn(
   body: (migration: Migration) => Promise<void>,
   args: string[] = [],
   more: Record<string, string> = {},
+  flags: FlagKinds = {},
 ) {
   const console = listeningConsole()
   const exit = (code: number): never => {
@@ -73,6 +75,6 @@ export async function runIn(
     console,
     prompt,
   }
-  const code = await runPhase({ name, body, flags: {} }, surroundings)
+  const code = await runPhase({ name, body, flags }, surroundings)
   return { code, lines: console.lines }
 }

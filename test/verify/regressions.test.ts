@@ -1,13 +1,18 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import test from 'ava'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import type { NamedFinding } from '../../lib/verify/comparison.ts'
 import { failOnNewlyBroken } from '../../lib/verify/show.ts'
-import { oldFaults } from './regressions/judged-cluster.ts'
-import { JudgedHomelab, type Regression } from './regressions/judged-homelab.ts'
+import { until } from '../kubernetes/bare-cluster.ts'
+import { healthyMachine } from './preflight/fake-machines.ts'
+import { oldFaults, on } from './regressions/judged-cluster.ts'
+import { JudgedHomelab, type Regression, status } from './regressions/judged-homelab.ts'
 import { ofStorageAndGitops } from './regressions/of-storage-and-gitops.ts'
 import { ofTheCore } from './regressions/of-the-core.ts'
 import { ofTheOutside } from './regressions/of-the-outside.ts'
 
+const program = new URL('../../scripts/verify.ts', import.meta.url).pathname
 let home: JudgedHomelab
 
 const regressions = [...ofTheCore, ...ofStorageAndGitops, ...ofTheOutside]
@@ -58,6 +63,33 @@ test.serial('all at once: each is in its list, and verify fails', async (t) => {
   t.is(error?.exitCode, 1)
   for (const mend of mends.reverse()) await mend()
 })
+
+test.serial(
+  'verify --watch tells in a pipe what changes, and ends on Ctrl-C with 130 and what was seen last',
+  async (t) => {
+    const address = '127.0.7.54'
+    healthyMachine(home.homelab.machines, address)
+    const child = spawn(process.execPath, ['--import=tsx', program, '--watch'], {
+      env: { ...process.env, ...home.homelab.environment, TALOS_NODE: address, MESH_PEERS: '' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.teardown(() => void child.kill('SIGKILL'))
+    let said = ''
+    child.stdout.on('data', (text) => {
+      said += String(text)
+    })
+    await until('it has looked', async () => /newly broken · /.test(said))
+    const mend = await status(on.stuck, { readyReplicas: 0 })(home)
+    await until('it has seen the change', async () =>
+      /broken: Workloads are ready: Deployment default.stuck/.test(said),
+    )
+    child.kill('SIGINT')
+    const [code] = await once(child, 'close')
+    await mend()
+    t.is(code, 130)
+    t.regex(said, /Newly broken \(\d+\)[\s\S]*Deployment default.stuck[\s\S]*== verify: interrupted/)
+  },
+)
 
 test.serial('each of them could be mended', async (t) => {
   const { newlyBroken, brokenBefore } = await home.look()

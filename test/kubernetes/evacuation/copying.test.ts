@@ -19,7 +19,7 @@ import { claimsAreBound, type SmallHomelab, smallHomelab } from './small-homelab
 import { writeWickedFiles } from './wicked-files.ts'
 
 const control = temporaryFolder('rsync-control')
-const server = '192.0.2.20'
+const server = 'fatboy.home.arpa'
 const wicked = ['data-0', 'data-1', 'data-2', 'data-3', 'data-4', 'data-5'].map((name) => `wicked/${name}`)
 const others = [
   'full/small',

@@ -198,9 +198,9 @@ test.serial('hosts that only the cluster holds are changed on request, byte for 
   const listed = await repeer('hosts', { settings: newBoth })
   t.is(await mesh.configMap(), config)
   t.true(listed.lines.some((line) => line.includes('the cluster alone')))
-  t.true(listed.lines.some((line) => line.includes('task migrate:repeer -- --hosts')))
+  t.true(listed.lines.some((line) => line.includes('task migrate:repeer -- --hosts, or with ALSO_CHANGE=hosts')))
 
-  const { journal } = await repeer('hosts', { settings: newBoth, flags: { hosts: true } })
+  const { journal } = await repeer('hosts', { settings: { ...newBoth, ALSO_CHANGE: 'hosts' } })
   const changed = config.replace('"10.42.1.1": ["192.168.1.54', '"10.42.9.9": ["192.168.1.210')
   t.is(await mesh.configMap(), changed)
   t.not(restartedFor(await mesh.daemonSet()), undefined)

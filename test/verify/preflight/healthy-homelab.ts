@@ -120,6 +120,11 @@ export class HealthyHomelab {
     return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, paths[value] ?? value]))
   }
 
+  /** What its operator would have in the environment. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#environment
+  }
+
   settings(more: Record<string, string> = {}): Settings {
     return loadSettings({ ...this.#environment, ...more })
   }
