@@ -8,8 +8,8 @@ import { bundle } from './build/bundle.ts'
 
 const scripts = dirname(fileURLToPath(import.meta.url))
 const dist = join(dirname(scripts), 'dist')
-// What builds is not itself built, and the fault campaign plays on what is.
-const notBundled = new Set(['build.ts', 'binaries.ts', 'faults.ts'])
+// What builds is not itself built; the fault campaign plays on what is, and the screens show it.
+const notBundled = new Set(['build.ts', 'binaries.ts', 'faults.ts', 'screens.ts'])
 const programs = readdirSync(scripts)
   .filter((name) => name.endsWith('.ts') && !notBundled.has(name))
   .map((name) => join(scripts, name))

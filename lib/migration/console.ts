@@ -49,6 +49,8 @@ export function createConsole(options: ConsoleOptions = {}): Console {
     quiet: options.quiet ?? false,
     verbose: options.verbose ?? false,
     colour: Boolean(out.isTTY) && !environment.NO_COLOR && environment.TERM !== 'dumb',
+    // Narrower than this it is left to the terminal.
+    width: () => (out.isTTY && out.columns ? Math.max(out.columns, 40) : Number.POSITIVE_INFINITY),
   })
   // A terminal that does not tell its width has 0 columns, in which a live line would be infinitely high.
   const live =
