@@ -68,7 +68,13 @@ function program(...args: string[]): string[] {
 function environment(workFolder: string, homelab: string): Record<string, string> {
   const at = (name: string) => join(workFolder, name)
   return {
-    ...{ CLUSTER: 'catalyst', HOMELAB_DIR: homelab, OUTPUT_DIR: at('output'), BACKUP_DIR: at('backup') },
+    ...{
+      CLUSTER: 'catalyst',
+      HOMELAB_DIR: homelab,
+      OUTPUT_DIR: at('output'),
+      BACKUP_DIR: at('backup'),
+      EARLIER_RUNS_DIR: at('runs'),
+    },
     ...{ OPERATOR_TALOSCONFIG: at('talosconfig'), OPERATOR_KUBECONFIG: at('kubeconfig'), HOSTS_FILE: at('hosts') },
   }
 }

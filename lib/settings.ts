@@ -1,6 +1,6 @@
 import { mistakes, namedIn, readEnvironmentFile } from './settings/environment.ts'
-import { settingsFrom } from './settings/from-variables.ts'
-import { schema } from './settings/variables.ts'
+import { absolute, settingsFrom } from './settings/from-variables.ts'
+import { schema, variables } from './settings/variables.ts'
 
 export { ownVersion, projectFolder } from './settings/project.ts'
 
@@ -40,6 +40,13 @@ export interface Settings {
   readonly kubernetesVersion: string
   readonly scenario: 'A' | 'B' | 'C'
   readonly recovery: 'snapshot' | 'gitops'
+  /** What the new machine is, in the operator's words. */
+  readonly newHardware: string | undefined
+  /** When it may be done, and how many seconds that is. */
+  readonly maintenanceWindow: { readonly text: string; readonly seconds: number } | undefined
+  /** A command line for sh, and a webhook: who is told at pauses and at the end. */
+  readonly notifyCommand: string | undefined
+  readonly notifyUrl: string | undefined
   readonly homelabDir: string
   readonly talosconfig: string
   readonly kubeconfig: string
@@ -56,8 +63,12 @@ export interface Settings {
   readonly installImage: string | undefined
   /** One of the new machine's network cards, lower case: no other machine is given the config. */
   readonly newMachineMac: string | undefined
+  /** where the new machine waits before the evening */
+  readonly newMachineAddress: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
+  /** Where the journals of earlier runs and rehearsals are kept. */
+  readonly earlierRunsDir: string
   readonly backupDir: string
   /** How many whole backups of the cluster are kept; undefined: all. */
   readonly backupKeep: number | undefined
@@ -96,6 +107,8 @@ export interface Settings {
   readonly convergeTimeout: number
   readonly velero: 'auto' | 'off'
   readonly veleroTimeout: number
+  /** Scenario B: what is changed beyond what it changes unasked; each is a flag of rewrite-ip or repeer, too. */
+  readonly alsoChange: readonly ('secrets' | 'cluster' | 'hosts' | 'aws')[]
   /** A path, or a name on PATH. */
   readonly liqoctl: string
   /** Where Liqo is installed in this cluster, and in the other. */
@@ -122,4 +135,9 @@ export function loadSettings(environment: Record<string, string | undefined>): S
   const parsed = schema.safeParse(values)
   if (!parsed.success) throw mistakes(file, values, fromFile, parsed.error)
   return Object.freeze(settingsFrom(cluster, parsed.data))
+}
+
+/** Where the journals of earlier runs and rehearsals are kept, when no cluster is chosen: EARLIER_RUNS_DIR of the environment, or its default. */
+export function earlierRunsDir(environment: Record<string, string | undefined>): string {
+  return absolute(variables.EARLIER_RUNS_DIR.parse(environment.EARLIER_RUNS_DIR || undefined), '.')
 }

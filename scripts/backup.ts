@@ -19,6 +19,7 @@ import { describeVolumes, takeVolumeInventory } from '../lib/kubernetes/volume-i
 import { phase } from '../lib/migration/phase.ts'
 import { Talosctl } from '../lib/talos/talosctl.ts'
 import { takeBaseline } from '../lib/verify/baseline.ts'
+import { askIngress } from '../lib/verify/ingress.ts'
 
 export default await phase(
   'backup',
@@ -33,7 +34,11 @@ export default await phase(
     const { archive } = backup
 
     // Before anything is suspended or drained: this is what the cluster is compared with afterwards.
-    const baseline = () => takeBaseline(api, { address: settings.nodeAddress })
+    const baseline = () =>
+      takeBaseline(api, {
+        askIngress: (hosts) => askIngress(hosts, settings.nodeAddress),
+        meshPeers: settings.meshPeers,
+      })
     const gitops = { read: () => readGitopsState(api), describe: describeGitops }
     const volumes = { read: () => takeVolumeInventory(api, settings), describe: describeVolumes }
     const dependencies = {

@@ -1,49 +1,18 @@
 #!/usr/bin/env node
 // Bundles every script into dist/, so that a task starts in a fraction of the time that the sources take.
-import { mkdirSync, readdirSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import writeFileAtomic from 'write-file-atomic'
+import { bundle } from './build/bundle.ts'
 
 const scripts = dirname(fileURLToPath(import.meta.url))
 const dist = join(dirname(scripts), 'dist')
-// What builds is not itself built.
-const notBundled = new Set(['build.ts', 'binaries.ts'])
+// What builds is not itself built, and the fault campaign plays on what is.
+const notBundled = new Set(['build.ts', 'binaries.ts', 'faults.ts'])
 const programs = readdirSync(scripts)
   .filter((name) => name.endsWith('.ts') && !notBundled.has(name))
   .map((name) => join(scripts, name))
-/** What runs in threads of its own is loaded by its file's name. */
-const threads = [join(dirname(scripts), 'lib/rewrite/scan-worker.ts')]
 
-const { outputFiles } = await build({
-  entryPoints: [...programs, ...threads].map((path) => ({ in: path, out: basename(path, '.ts') })),
-  outdir: dist,
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'esm',
-  splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
-  sourcemap: true,
-  logLevel: 'warning',
-  write: false,
-  // CommonJS packages inside of an ES module bundle ask for what CommonJS gives them. esbuild does not see these names, and so
-  // cannot keep them from meeting one of the sources'.
-  banner: {
-    js: [
-      "import { createRequire as bannerRequire } from 'node:module'",
-      "import { dirname as bannerFolder } from 'node:path'",
-      "import { fileURLToPath as bannerPath } from 'node:url'",
-      'const require = bannerRequire(import.meta.url), __filename = bannerPath(import.meta.url), __dirname = bannerFolder(__filename)',
-    ].join('\n'),
-  },
-})
-
-// Two tasks may build at once: every file appears whole, and a script only after the chunks that it imports.
-mkdirSync(join(dist, 'chunks'), { recursive: true })
-const chunksFirst = outputFiles.toSorted(
-  (a, b) => Number(b.path.includes('/chunks/')) - Number(a.path.includes('/chunks/')),
-)
-for (const { path, contents } of chunksFirst) await writeFileAtomic(path, Buffer.from(contents))
+await bundle(programs, dist)
 await writeFileAtomic(join(dist, '.built'), '')

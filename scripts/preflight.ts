@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { phase } from '../lib/migration/phase.ts'
+import { questionsAreAnswered } from '../lib/plan/preflight.ts'
 import { newAddressIsFree } from '../lib/recovery/new-address.ts'
 import { restoreListFits } from '../lib/recovery/preflight.ts'
 import { machinesMayJoin } from '../lib/verify/join/checks.ts'
@@ -12,6 +13,7 @@ export default await phase('preflight', async (migration) => {
   const context = new LiveContext(migration.settings, migration.clock.now())
   const { recovery, scenario } = migration.settings
   const more = [
+    questionsAreAnswered,
     ...(recovery === 'gitops' ? [restoreListFits] : []),
     ...(scenario === 'B' ? [newAddressIsFree] : []),
     ...(scenario === 'C' ? [machinesMayJoin] : []),

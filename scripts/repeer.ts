@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { holdersInCluster } from '../lib/gitops/cluster-holders.ts'
-import { resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
-import { resumeFlux } from '../lib/gitops/resume-flux.ts'
+import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
+import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { repeerAws } from '../lib/network/aws/repeer.ts'
@@ -24,6 +24,10 @@ export default await phase(
       resumeGitOps: async () => {
         await resumeArgoCd(migration, api)
         await resumeFlux(migration, api)
+      },
+      gitOpsIsReady: async () => {
+        await argoCdIsSynced(migration, api)
+        await fluxIsReady(migration, api)
       },
     })
     api.close()

@@ -5,9 +5,11 @@ import { backupFolder } from '../lib/backup/begin.ts'
 import { backupEvidence } from '../lib/backup/evidence.ts'
 import { readManifest } from '../lib/backup/manifest.ts'
 import { volumeOutcomes } from '../lib/kubernetes/evacuation/outcomes.ts'
+import { earlierRuns } from '../lib/migration/earlier-runs.ts'
 import { messageOf } from '../lib/migration/errors.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { outagesIn } from '../lib/report/outage.ts'
+import { rehearsedOf } from '../lib/report/rehearsed.ts'
 import { storyOf, writeReport } from '../lib/report/write.ts'
 import { beforeAndAfter } from '../lib/verify/figures.ts'
 import { storedBaseline } from '../lib/verify/stored-baseline.ts'
@@ -41,7 +43,7 @@ export default await phase(
       verdict: verdict && { at: verdict.at, fine: verdict.fine, lists: listsOf(verdict) },
       preflight: preflight && { at: preflight.at, fine: preflight.fine, lists: listsOf(preflight) },
       evidence: manifest && backup ? backupEvidence(backup, manifest) : [],
-      rehearsed: null,
+      rehearsed: rehearsedOf(earlierRuns(settings.earlierRunsDir), story.scenario),
     }
     const file = await writeReport(migration, facts, typeof flags.out === 'string' ? resolve(flags.out) : undefined)
     console.info(`The report: ${file} (one file without secrets, for any browser).`)

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { argoCdIsSynced, resumeArgoCd } from '../lib/gitops/resume-argocd.ts'
 import { fluxIsReady, resumeFlux } from '../lib/gitops/resume-flux.ts'
+import { waitingFor } from '../lib/gitops/waiting-for.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { resumeCronJobs } from '../lib/kubernetes/cronjobs.ts'
 import { bringBack, warnOfCopies } from '../lib/kubernetes/evacuation/evacuate.ts'
@@ -10,6 +11,7 @@ import { stageIsReady, workloadsAreReady } from '../lib/kubernetes/readiness.ts'
 import { isRebuilt } from '../lib/kubernetes/rebuilt.ts'
 import { scaleBack } from '../lib/kubernetes/scale.ts'
 import { tellConflicts } from '../lib/migration/conflicts.ts'
+import type { Migration } from '../lib/migration/migration.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { leftToRepeer } from '../lib/network/liqo/record.ts'
 import { makeUpForLostJournal } from '../lib/recovery/lost-journal.ts'
@@ -28,9 +30,10 @@ export default await phase(
       migration.console.info('This cluster was rebuilt from Git: what the drain had quieted was never quiet here.')
       warnOfCopies(migration)
       // Git makes the workloads, so GitOps comes first.
-      await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
-      await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
-      await migration.step('Wait for workloads', () => workloadsAreReady(migration, api))
+      const later = await whatWaitsForRepeer(migration, api)
+      await migration.step('Wait for Flux', () => fluxIsReady(migration, api, later.holders))
+      await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api, later.holders))
+      await migration.step('Wait for workloads', () => workloadsAreReady(migration, api, later.workloads))
       return api.close()
     }
 
@@ -57,10 +60,17 @@ export default await phase(
     await migration.step('Resume Flux', () => resumeFlux(migration, api))
     tellConflicts(migration)
 
-    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api, leftToRepeer(migration)))
-    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api))
-    await migration.step('Wait for Flux', () => fluxIsReady(migration, api))
+    const later = await whatWaitsForRepeer(migration, api)
+    await migration.step('Wait for workloads', () => workloadsAreReady(migration, api, later.workloads))
+    await migration.step('Wait for Argo CD', () => argoCdIsSynced(migration, api, later.holders))
+    await migration.step('Wait for Flux', () => fluxIsReady(migration, api, later.holders))
     api.close()
   },
   { 'take-back': 'boolean', 'from-backup': 'optional string' },
 )
+
+/** What runs in the other cluster, as long as there is no peering with it. */
+async function whatWaitsForRepeer(migration: Migration, api: KubernetesApi) {
+  const workloads = leftToRepeer(migration)
+  return { workloads, holders: await waitingFor(migration, api, workloads) }
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { pointKubeconfigs } from '../lib/kubernetes/kubeconfig-server.ts'
+import { isAgreed } from '../lib/migration/consent.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { namesOf, resolveBefore, resolveNames, resolverWith, showNames } from '../lib/network/names.ts'
 import { rewriteHosts, systemSudo } from '../lib/network/rewrite-hosts.ts'
@@ -58,7 +59,7 @@ export default await phase(
       const { listInCluster } = await import('../lib/rewrite/cluster/list.ts')
       const addresses = mappings.map(({ from }) => from).join(', ')
       await migration.step(step('List what in the cluster still holds the old address'), () =>
-        listInCluster(migration, api, find, { addresses, change: flags.cluster === true }),
+        listInCluster(migration, api, find, { addresses, change: isAgreed(migration, 'cluster') }),
       )
       api.close()
     }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { evening } from '../lib/migration/evening.ts'
 import { catalogue } from '../lib/rehearsal/binaries/catalogue.ts'
 import { ensureTools } from '../lib/rehearsal/binaries.ts'
 import { projectFolder } from '../lib/settings.ts'
@@ -102,23 +103,64 @@ test('flags follow the dashes, and a variable there is refused instead of ignore
   t.regex(output, /stands after the dashes/)
 })
 
-test('a homelab includes Taskfile.migrate.yml with three lines, and its folder is the homelab', async (t) => {
-  const homelab = newFolder()
-  const env = join(homelab, 'env')
-  mkdirSync(env)
-  const own = readFileSync(join(projectFolder, 'env', 'catalyst.env'), 'utf8').replace(
-    'TALOS_NODE=192.168.1.54',
-    'TALOS_NODE=127.0.0.54',
+/** A homelab that has its own Taskfiles, and includes migrate with three lines; beside it talos-migrate, and a cluster of its own. */
+function homelabWithMigrate(): string {
+  const parent = newFolder()
+  const homelab = join(parent, 'homelab')
+  cpSync(join(projectFolder, 'test/fixtures/homelab'), homelab, { recursive: true })
+  symlinkSync(projectFolder, join(parent, 'talos-migrate'))
+  const taskfile = join(homelab, 'Taskfile.yaml')
+  const own = readFileSync(taskfile, 'utf8')
+  const included = own.replace(
+    'includes:\n',
+    'includes:\n  migrate:\n    taskfile: ../talos-migrate/Taskfile.migrate.yml\n',
   )
-  writeFileSync(join(env, 'mine.env'), own)
-  symlinkSync(projectFolder, join(homelab, 'talos-migrate'))
-  const include = "version: '3'\nincludes:\n  migrate: ./talos-migrate/Taskfile.migrate.yml\n"
-  writeFileSync(join(homelab, 'Taskfile.yaml'), include)
-  const { code, output } = await run(['--exit-code', 'migrate:status', 'CLUSTER=mine', 'ENV_DIR=./env'], {
-    cwd: homelab,
-  })
+  writeFileSync(taskfile, included)
+  mkdirSync(join(homelab, 'env'))
+  const env = readFileSync(join(projectFolder, 'env/catalyst.env'), 'utf8')
+  writeFileSync(join(homelab, 'env/mine.env'), env.replace('TALOS_NODE=192.168.1.54', 'TALOS_NODE=127.0.0.54'))
+  return homelab
+}
+
+test('a homelab with Taskfiles of its own includes Taskfile.migrate.yml, and its folder is the homelab', async (t) => {
+  const homelab = homelabWithMigrate()
+  const status = (...more: string[]) =>
+    run(['--exit-code', 'migrate:status', 'CLUSTER=mine', 'ENV_DIR=./env', ...more], { cwd: homelab })
+  const { code, output } = await status()
   t.is(code, 0, output)
   t.true(output.includes(`(${join(homelab, '.output/migrate')})`), output)
+  const elsewhere = newFolder()
+  t.true((await status(`HOMELAB_DIR=${elsewhere}`)).output.includes(`(${join(elsewhere, '.output/migrate')})`))
+  const listed = (await run(['--list'], { cwd: homelab })).output
+  for (const name of ['clean', 'flux:reconcile', 'talos:health', 'migrate:plan'])
+    t.true(listed.includes(`* ${name}:`), name)
+})
+
+test('the three lines that the README shows are enough', async (t) => {
+  const homelab = newFolder()
+  const readme = readFileSync(join(projectFolder, 'README.md'), 'utf8')
+  const lines = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1]?.replaceAll(/^ {3}/gm, '') ?? ''
+  t.is(lines.trim().split('\n').length, 3)
+  mkdirSync(join(homelab, 'mine'))
+  symlinkSync(projectFolder, join(homelab, 'talos-migrate'))
+  writeFileSync(join(homelab, 'mine/Taskfile.yaml'), `version: '3'\n${lines}`)
+  const { code, output } = await run(['migrate'], { cwd: join(homelab, 'mine') })
+  t.is(code, 0, output)
+  t.regex(output, /task migrate:plan/)
+})
+
+test('`task migrate` alone shows the order of every scenario at 80 columns, and `task --list` has no line that wraps at 110', async (t) => {
+  const { output } = await run(['migrate'])
+  const named = output.split('\n').flatMap((line) => /^ {2}task migrate:([a-z-]+) {2,}/.exec(line)?.[1] ?? [])
+  for (const scenario of ['A', 'B', 'C'] as const) {
+    const order = evening(scenario).map(({ name }) => name)
+    t.deepEqual(
+      named.filter((name) => order.includes(name)),
+      order,
+    )
+  }
+  for (const line of output.split('\n')) t.true(line.length <= 80, line)
+  for (const line of (await run(['--list'])).output.split('\n')) t.true(line.length <= 110, line)
 })
 
 test('talos targets take their variables from the task line, the environment, or the defaults of the homelab', async (t) => {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import picomatch from 'picomatch'
+import { announceCommand } from '../migration/calls.ts'
 import type { Settings } from '../settings.ts'
 import { nearestExisting } from './disk.ts'
 import { manifestFile } from './manifest.ts'
@@ -109,7 +110,9 @@ async function isCleaned(removal: Extract<Removal, { kind: 'untracked' }>, path:
 async function isIgnored(path: string): Promise<boolean | undefined> {
   const folder = await nearestExisting(dirname(path))
   try {
-    await promisify(execFile)('git', ['-C', folder, 'check-ignore', '--quiet', '--', path], { timeout: 10_000 })
+    const args = ['-C', folder, 'check-ignore', '--quiet', '--', path]
+    announceCommand('git', args)
+    await promisify(execFile)('git', args, { timeout: 10_000 })
     return true
   } catch (error) {
     return (error as { code?: unknown }).code === 1 ? false : undefined

@@ -17,8 +17,13 @@ export async function resumeArgoCd(migration: Migration, api: KubernetesApi): Pr
 /**
  * Waits until every Application with automated sync is synced, apart from those that were not before the drain. One
  * whose state does not change any more (its repository cannot be reached) is named and not waited for.
+ * @param later keys of those that cannot be synced before a later phase
  */
-export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): Promise<string[]> {
+export async function argoCdIsSynced(
+  migration: Migration,
+  api: KubernetesApi,
+  later: ReadonlySet<string> = new Set(),
+): Promise<string[]> {
   const since = new Map<string, { state: string; at: number }>()
   const isStuck = (object: ArgoObject): boolean => {
     const now = migration.clock.now().getTime()
@@ -27,10 +32,10 @@ export async function argoCdIsSynced(migration: Migration, api: KubernetesApi): 
     if (seen?.state !== state) since.set(object.key, { state, at: now })
     return seen?.state === state && !object.syncing && now - seen.at >= stuckAfterSeconds * 1000
   }
-  const before = unsyncedBefore(migration) ?? []
+  const passedOver = new Set([...(unsyncedBefore(migration) ?? []), ...later])
   const waitedFor = async () =>
     (await readArgoCd(api, await servedArgoKinds(api))).filter(
-      (object) => object.kind === 'Application' && isAutomatic(object) && !before.includes(object.key),
+      (object) => object.kind === 'Application' && isAutomatic(object) && !passedOver.has(object.key),
     )
   const progress = new Progress(migration.console, 'synced')
   for (const { key, path, refresh } of await waitedFor()) {

@@ -41,16 +41,23 @@ export async function resumeFlux(migration: Migration, api: KubernetesApi): Prom
   const roles = new Map((await allFlux(api)).map((object) => [object.path, object.role]))
   const ofRole = (role: FluxRole) => changes.filter((change) => roleOf(change, roles) === role)
   await undoAll(migration, api, ofRole('source'))
-  await waitForFlux(migration, api, 'Flux has fetched its sources', sourcesWithinSeconds, 'source')
+  const isSource = ({ role }: FluxObject) => role === 'source'
+  await waitForFlux(migration, api, 'Flux has fetched its sources', sourcesWithinSeconds, isSource)
   await undoAll(migration, api, [...ofRole('release'), ...ofRole('applier')])
 }
 
 /**
  * Waits until every object of Flux is ready, apart from those that were suspended before us; those that do not get
  * ready are named.
+ * @param later keys of those that cannot be ready before a later phase
  */
-export async function fluxIsReady(migration: Migration, api: KubernetesApi): Promise<string[]> {
-  return waitForFlux(migration, api, 'Flux has reconciled', migration.settings.convergeTimeout)
+export async function fluxIsReady(
+  migration: Migration,
+  api: KubernetesApi,
+  later: ReadonlySet<string> = new Set(),
+): Promise<string[]> {
+  const isMeant = ({ key }: FluxObject) => !later.has(key)
+  return waitForFlux(migration, api, 'Flux has reconciled', migration.settings.convergeTimeout, isMeant)
 }
 
 async function undoAll(migration: Migration, api: KubernetesApi, changes: readonly JournaledChange[]): Promise<void> {
@@ -75,7 +82,7 @@ async function waitForFlux(
   api: KubernetesApi,
   name: string,
   withinSeconds: number,
-  role?: FluxRole,
+  isMeant: (object: FluxObject) => boolean,
 ): Promise<string[]> {
   const before = unreadyBefore(migration) ?? []
   const patience = new Patience(migration.clock, withinSeconds)
@@ -86,9 +93,7 @@ async function waitForFlux(
     timeoutSeconds: withinSeconds * 2,
     everyMs: 1000,
     probe: async () => {
-      const objects = (await allFlux(api)).filter(
-        (each) => !each.suspended && (role === undefined || each.role === role),
-      )
+      const objects = (await allFlux(api)).filter((each) => !each.suspended && isMeant(each))
       const waiting = objects.filter((each) => (each.ready !== 'True' && !before.includes(each.key)) || !each.observed)
       for (const object of patience.toBeAsked(waiting)) {
         await requestReconcile(migration, api, requestTo(object, migration.clock.now()))

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
 const run = promisify(execFile)
@@ -81,6 +82,7 @@ async function git(folder: string, args: readonly string[]): Promise<string> {
   const own = Object.entries(process.env).filter(([name]) => !/^GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX)$/.test(name))
   const env = { ...Object.fromEntries(own), GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' }
   const options = { env, timeout: deadlineMs, maxBuffer: 2 ** 28 }
+  announceCommand('git', ['-C', folder, ...args])
   const { stdout } = await run('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...args], options)
   return stdout
 }

@@ -97,6 +97,7 @@ export interface Pod extends KubernetesObject {
       ready: boolean
       restartCount: number
       state?: Record<string, { reason?: string; message?: string; exitCode?: number }>
+      lastState?: { terminated?: { finishedAt?: string; reason?: string; exitCode?: number } }
     }[]
   }
 }

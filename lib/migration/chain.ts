@@ -4,13 +4,15 @@ import { type Console, createConsole } from './console.ts'
 import { evening } from './evening.ts'
 import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
+import { endOf, notify } from './notify.ts'
 import { verifyScenario } from './order.ts'
-import { isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
+import { asProgram, isProgram, type PhaseScript, report, runPhase, type Surroundings, thisProcess } from './phase.ts'
 import { createRun, currentRun } from './run-folder.ts'
 
-/** A place in the chain where the operator has something to do; `tell` says what. */
+/** A place in the chain where the operator has something to do; `tell` says what, and `inShort` to one who is elsewhere. */
 export interface Pause {
   readonly pauseBefore: string
+  readonly inShort: string
   readonly tell: (settings: Settings, console: Console) => void
 }
 
@@ -20,7 +22,7 @@ export interface Pause {
  * @param name the script's name; the chain runs only when the process was started as that
  */
 export async function chain(name: string, links: readonly (PhaseScript | Pause)[]): Promise<void> {
-  if (isProgram(name)) process.exit(await runChain(name, links, thisProcess))
+  if (isProgram(name)) await asProgram(() => runChain(name, links, thisProcess))
 }
 
 /** As `chain`, returning the exit code. */
@@ -39,7 +41,9 @@ export async function runChain(
     const lock = takeLock(settings, name, surroundings.clock.now)
     try {
       beginRun(settings, surroundings)
-      return await runLinks(links, settings, console, { ...surroundings, locked: true })
+      const code = await runLinks(links, settings, console, { ...surroundings, locked: true })
+      await notify(settings, endOf(name, code, settings), console)
+      return code
     } finally {
       lock.release()
     }
@@ -59,7 +63,7 @@ async function runLinks(
   const last = own.at(-1)
   for (const link of own) {
     if ('tell' in link) {
-      if (!isDone(link.pauseBefore, settings, surroundings)) link.tell(settings, console)
+      if (!isDone(link.pauseBefore, settings, surroundings)) await pause(link, settings, console, surroundings)
       continue
     }
     if (link !== last && isDone(link.name, settings, surroundings)) continue
@@ -67,6 +71,12 @@ async function runLinks(
     if (code !== 0) return code
   }
   return 0
+}
+
+async function pause(at: Pause, settings: Settings, console: Console, { locked }: Surroundings): Promise<void> {
+  at.tell(settings, console)
+  // A dry run pauses for nobody.
+  if (locked) await notify(settings, { title: `${settings.clusterName}: it is your turn`, text: at.inShort }, console)
 }
 
 function beginRun(settings: Settings, { clock }: Surroundings): void {

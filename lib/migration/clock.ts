@@ -25,6 +25,11 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}h ${minutes}m` : `${minutes}m ${whole % 60}s`
 }
 
+/** `3m 20s – 12m 0s`. */
+export function formatRange({ fromSeconds, toSeconds }: { fromSeconds: number; toSeconds: number }): string {
+  return `${formatSeconds(fromSeconds)} – ${formatSeconds(toSeconds)}`
+}
+
 /** Lets through one call in so many milliseconds, the first one not before that: for what is shown of something that goes fast. */
 export function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
   let shown = clock.now().getTime()

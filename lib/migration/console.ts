@@ -15,11 +15,17 @@ export interface Console {
   change(what: string, mode: 'made' | 'would be made' | 'undone'): void
   /** Live text behind the running step; lost when the next comes. */
   detail(text: string): void
+  /** As detail, and only where a live line can be shown: what takes its place in a pipe comes otherwise. */
+  live(text: string): void
   info(text: string): void
   warn(text: string): void
   error(error: OperatorError): void
   /** An unexpected error, with its stack. */
   bug(error: unknown): void
+  /** A command that is run, or a call of the Kubernetes API: shown with --verbose, and in the log. */
+  call(what: string): void
+  /** The same as is shown in words, for programs: with --json alone. */
+  facts(name: string, facts: unknown): void
   table(title: string, columns: readonly string[], rows: readonly (readonly string[])[]): void
   /** Takes the live line away, and gives it back: in between, something else uses the terminal. */
   pause(): void
@@ -38,7 +44,7 @@ export interface ConsoleOptions {
 export function createConsole(options: ConsoleOptions = {}): Console {
   const out = options.out ?? process.stdout
   const environment = options.environment ?? process.env
-  if (options.json) return createJsonConsole(out)
+  if (options.json) return createJsonConsole(out, { verbose: options.verbose ?? false })
   const plain = createPlainConsole(out, {
     quiet: options.quiet ?? false,
     verbose: options.verbose ?? false,
@@ -64,10 +70,13 @@ export function bothConsoles(first: Console, second: Console): Console {
     stepEnd: both('stepEnd'),
     change: both('change'),
     detail: both('detail'),
+    live: both('live'),
     info: both('info'),
     warn: both('warn'),
     error: both('error'),
     bug: both('bug'),
+    call: both('call'),
+    facts: both('facts'),
     table: both('table'),
     pause: both('pause'),
     resume: both('resume'),

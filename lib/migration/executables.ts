@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { $ } from 'zx/core'
+import { announceCommand } from './calls.ts'
 
 /** The first executable of that name in the folders of PATH. */
 export async function findOnPath(name: string, path: string): Promise<string | undefined> {
@@ -26,6 +27,7 @@ export async function isExecutable(path: string): Promise<boolean> {
  * @param deadlineSeconds after which it is ended
  */
 export function runToItsEnd(binary: string, args: readonly string[], deadlineSeconds: number) {
+  announceCommand(binary, args)
   return $({
     quiet: true,
     nothrow: true,

@@ -5,6 +5,7 @@ import type { Console } from './console.ts'
 import { Interrupted, messageOf } from './errors.ts'
 import type { Interrupt } from './interrupt.ts'
 import type { Journal, JournaledChange, Json, UndoData } from './journal.ts'
+import { notify } from './notify.ts'
 import type { Prompt } from './prompt.ts'
 import { type Condition, waitFor } from './wait.ts'
 
@@ -51,7 +52,7 @@ export class Migration {
     this.runFolder = parts.runFolder
     this.dryRun = parts.dryRun
     this.flags = parts.flags
-    this.prompt = besideLiveLine(parts.prompt, parts.console)
+    this.prompt = besideLiveLine(parts)
     this.#interrupt = parts.interrupt
   }
 
@@ -196,15 +197,29 @@ export class Migration {
   }
 }
 
-/** A question and a live line cannot share the terminal. */
-function besideLiveLine(prompt: Prompt, console: Console): Prompt {
-  const alone = <T>(ask: () => Promise<T>): Promise<T> => {
+/** How long a question may wait before it is told elsewhere, too. */
+const unansweredMs = 15_000
+
+/** A question and a live line cannot share the terminal. Who is not at it is told that there is one. */
+function besideLiveLine({ prompt, console, settings, clock }: Parts): Prompt {
+  const title = `${settings.clusterName}: a question waits for you`
+  const alone = async <T>(question: string, ask: () => Promise<T>): Promise<T> => {
+    const answered = new AbortController()
+    const telling = clock.sleep(unansweredMs, answered.signal).then(() => {
+      if (!answered.signal.aborted) return notify(settings, { title, text: question }, console)
+    })
     console.pause()
-    return ask().finally(() => console.resume())
+    try {
+      return await ask()
+    } finally {
+      console.resume()
+      answered.abort()
+      await telling
+    }
   }
   return {
-    secret: (...asked) => alone(() => prompt.secret(...asked)),
-    confirm: (question) => alone(() => prompt.confirm(question)),
+    secret: (question, options) => alone(question, () => prompt.secret(question, options)),
+    confirm: (question) => alone(question, () => prompt.confirm(question)),
   }
 }
 

@@ -1,17 +1,20 @@
-import { openSync, writeSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
+import { listenToCalls } from './calls.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
-import { createPlainConsole } from './console/plain.ts'
+import { everythingIsRead, outliveReaders } from './console/readers.ts'
 import { bothConsoles, type Console, createConsole } from './console.ts'
+import { keepRun } from './earlier-runs.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import { evening, isOver, isTakenBack } from './evening.ts'
 import { Interrupt } from './interrupt.ts'
 import { Journal } from './journal.ts'
 import { type Lock, takeLock } from './lock.ts'
+import { logConsole } from './log.ts'
 import { removeLeftOvers } from './memory-folder.ts'
 import { type Flags, Migration } from './migration.ts'
+import { endOf, notify } from './notify.ts'
 import { standsAlone, verifyOrder } from './order.ts'
 import { type Phase, phaseNamed } from './phases.ts'
 import { type Prompt, terminalPrompt } from './prompt.ts'
@@ -56,8 +59,16 @@ export const thisProcess: Surroundings = {
  */
 export async function phase(name: string, body: Body, flags: FlagKinds = {}): Promise<PhaseScript> {
   const script = { name, body, flags }
-  if (isProgram(name)) process.exit(await runPhase(script, thisProcess))
+  if (isProgram(name)) await asProgram(() => runPhase(script, thisProcess))
   return script
+}
+
+/** Ends the process with the exit code, when whoever reads has read everything. */
+export async function asProgram(run: () => Promise<number>): Promise<void> {
+  outliveReaders()
+  const code = await run()
+  await everythingIsRead()
+  process.exit(code)
 }
 
 /** Whether the process was started as scripts/NAME.ts or dist/NAME.js. */
@@ -106,8 +117,12 @@ class PhaseRun {
       if (changing) removeLeftOvers(this.#settings)
       const { journal, runFolder } = this.#openRun(changing)
       if (this.#isDone(journal)) return this.#nothingToDo(journal)
-      verifyOrder(this.#phase, { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun })
-      return await this.#runIn(journal, runFolder, lock, body)
+      const place = { journal, settings: this.#settings, flags: this.#flags, dryRun: this.#dryRun }
+      if (!this.#isWatching()) verifyOrder(this.#phase, place)
+      const code = await this.#runIn(journal, runFolder, lock, body)
+      if (changing && !locked)
+        await notify(this.#settings, endOf(this.#phase.name, code, this.#settings), this.#console)
+      return code
     } finally {
       lock?.release()
     }
@@ -119,7 +134,7 @@ class PhaseRun {
     const { journaled, begins = true } = this.#phase
     const isOver = current && changing && begins && Journal.inMemory(current.journalPath, now).ended
     const underWay = isOver ? null : current
-    const readsOnly = !changing && (this.#dryRun || !journaled)
+    const readsOnly = !changing && (this.#dryRun || !journaled || this.#isWatching())
     if (readsOnly || (underWay === null && !(changing && begins))) {
       return { journal: Journal.inMemory(underWay?.journalPath ?? null, now), runFolder: underWay?.path ?? '' }
     }
@@ -128,6 +143,10 @@ class PhaseRun {
     verifySameMigration(this.#settings, journal, run)
     this.#console = bothConsoles(this.#console, logConsole(run))
     return { journal, runFolder: run.path }
+  }
+
+  #isWatching(): boolean {
+    return this.#flags[this.#phase.watchesWith ?? ''] === true
   }
 
   #isDone(journal: Journal): boolean {
@@ -154,6 +173,7 @@ class PhaseRun {
     const seconds = () => (clock.now().getTime() - began) / 1000
     const interrupt = this.#interrupt(journal, lock, seconds)
     const stopListening = interrupt.listen()
+    const stopHearing = listenToCalls((call) => this.#console.call(call))
     journal.append({ type: 'phase', phase: name, state: this.#beginning(journal), pid: process.pid })
     this.#console.phaseBegin(name, this.#dryRun ? `${summary} (dry run: nothing is changed)` : summary)
     try {
@@ -163,13 +183,26 @@ class PhaseRun {
       const alone = standsAlone(this.#phase, this.#settings.scenario, journal) && this.#phase.goesOnWith === undefined
       if (ends || alone) journal.append({ type: 'end' })
       this.#console.phaseEnd(name, 'done', seconds())
+      this.#keep(journal)
       this.#sayNext()
       return 0
     } catch (error) {
       return this.#failed(error, journal, seconds())
     } finally {
       stopListening()
+      stopHearing()
       journal.close()
+    }
+  }
+
+  /** For the plans and reports of later evenings. */
+  #keep({ path, records }: Journal): void {
+    const run = records.find((record) => record.type === 'run')
+    if (this.#dryRun || !this.#phase.journaled || path === null || run?.type !== 'run') return
+    try {
+      keepRun(this.#settings.earlierRunsDir, 'evening', run.id, path)
+    } catch (error) {
+      this.#console.warn(`How long it took is not kept for later plans (EARLIER_RUNS_DIR): ${messageOf(error)}`)
     }
   }
 
@@ -256,18 +289,4 @@ function help(known: Phase, console: Console, own: FlagKinds): number {
   const flags = ['--dry-run', '--yes', '--json', '--quiet', '--verbose', ...Object.keys(own).map((name) => `--${name}`)]
   console.info(`Flags, after --: ${flags.join(' ')}`)
   return 0
-}
-
-// Written synchronously: the last lines before a process ends are the ones that matter.
-function logConsole(run: RunFolder): Console {
-  const descriptor = openSync(join(run.path, 'log.txt'), 'a', 0o600)
-  const write = (text: string) => {
-    try {
-      writeSync(descriptor, `${new Date().toISOString()} ${text}`)
-    } catch {
-      // Its disk is full or gone. The log repeats what was shown; what must not be lost is in the journal, which does complain.
-    }
-  }
-  const out = { write }
-  return createPlainConsole(out, { quiet: false, verbose: true, colour: false })
 }

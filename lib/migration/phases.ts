@@ -12,6 +12,8 @@ export interface Phase {
   readonly journaled: boolean
   /** Those whose evening it belongs to; absent: every one's. */
   readonly scenarios?: readonly Scenario[]
+  /** A flag with which it watches, at any time, and comes to no result: then the journal does not tell of it. */
+  readonly watchesWith?: string
   /** A flag that stands in for the phase before it: what that one left behind is had from elsewhere. */
   readonly standsIn?: string
   /** A second call does it anew; else the journal's word that it is done is enough. */
@@ -112,7 +114,13 @@ export const phases: readonly Phase[] = [
     scenarios: ['C'],
     repeatable: true,
   },
-  { name: 'verify', summary: 'what is newly broken, against the baseline', changes: null, journaled: true },
+  {
+    name: 'verify',
+    summary: 'what is newly broken, against the baseline',
+    changes: null,
+    journaled: true,
+    watchesWith: 'watch',
+  },
 ]
 
 /** Those that have no place in that order. */

@@ -3,6 +3,7 @@ import type { Pause } from './chain.ts'
 /** Between shutdown and provision the operator is the one who works; the run waits for the new machine by itself. */
 export const swapHardware: Pause = {
   pauseBefore: 'provision',
+  inShort: 'The old machine is off. Swap the hardware: the run goes on by itself when the new machine answers.',
   tell: ({ nodeAddress, newNodeAddress, machineTimeout }, console) => {
     const address = newNodeAddress ?? nodeAddress
     console.info('')

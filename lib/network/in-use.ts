@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { $ } from 'zx/core'
+import { announceCommand } from '../migration/calls.ts'
 import { type Address, isLoopback, sameAddress } from './addresses.ts'
 import { controlPlanePorts, knock } from './ports.ts'
 
@@ -38,6 +39,7 @@ export async function livesAt(address: Address): Promise<string | undefined> {
 
 /** iputils, BusyBox and macOS know -c. Where there is no ping, there is no answer. */
 async function answersPing(address: Address): Promise<boolean> {
+  announceCommand('ping', ['-c', '1', address])
   const { exitCode } = await $({ nothrow: true, quiet: true, timeout: 3000 })`ping -c 1 ${address}`
   return exitCode === 0
 }

@@ -8,6 +8,7 @@ import { applyPatch, reversePatch, type StructuredPatch, structuredPatch } from 
 import { quote } from 'shell-quote'
 import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
+import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { replaceFile } from '../migration/operator-files.ts'
@@ -90,6 +91,7 @@ export async function undoHosts(effects: HostsEffects, change: Pick<JournaledCha
 
 /** The sudo of this machine. */
 export const systemSudo: Sudo = async (command) => {
+  announceCommand('sudo', command)
   const child = spawn('sudo', [...command], { stdio: 'inherit' })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`sudo ended with ${code ?? 'a signal'}`)

@@ -1,18 +1,10 @@
 import { formatSeconds } from '../migration/clock.ts'
-
-/** How much there is to do, in the units that the time of a phase depends on. */
-export interface Sizes {
-  /** API objects, all kinds */
-  readonly objects: number
-  /** workloads that are scaled down and back */
-  readonly stateful: number
-  /** pods that are evicted */
-  readonly pods: number
-  /** longest terminationGracePeriodSeconds among them */
-  readonly graceSeconds: number
-  /** objects of Flux and Argo CD */
-  readonly gitops: number
-}
+import { durations, swap } from '../migration/durations.ts'
+import type { EarlierRun } from '../migration/earlier-runs.ts'
+import { evening } from '../migration/evening.ts'
+import type { Scenario } from '../migration/phases.ts'
+import { assumptions, type Range } from './assumptions.ts'
+import { type EarlierSizes, earlierSizes, expectedSizes, type Sizes } from './sizes.ts'
 
 export interface PhaseEstimate {
   readonly phase: string
@@ -21,51 +13,68 @@ export interface PhaseEstimate {
   readonly basedOn: string
 }
 
-// What one unit took in rehearsals, less and more. The machine's own times are those of ordinary server boards.
-const perObject = [0.001, 0.01] as const
-const perWorkload = [0.05, 1] as const
-const perPod = [0.05, 0.5] as const
-const perGitOpsObject = [0.05, 5] as const
+/** Two evenings of one cluster differ by that much: another image to pull, another NAS that sleeps. */
+const faster = 0.8
+const slower = 1.5
 
-/** How long each phase of the evening is going to take, from this cluster's sizes: a range, and what it comes from. */
-export function estimate(sizes: Sizes): PhaseEstimate[] {
-  const range = (phase: string, fromSeconds: number, toSeconds: number, basedOn: string): PhaseEstimate => ({
-    phase,
-    fromSeconds,
-    toSeconds,
-    basedOn,
-  })
-  const { objects, stateful, pods, graceSeconds, gitops } = sizes
-  return [
-    range('preflight', 2, 30, 'all checks at once; the slowest decides'),
-    range(
-      'backup',
-      3 + objects * perObject[0],
-      15 + objects * perObject[1],
-      `${objects} API objects, one etcd snapshot`,
-    ),
-    range(
-      'drain',
-      10 + stateful * perWorkload[0] + pods * perPod[0],
-      20 + stateful * perWorkload[1] + pods * perPod[1] + 2 * graceSeconds,
-      `${stateful} workloads, ${pods} pods, up to ${graceSeconds}s of grace, twice 5s of watching GitOps`,
-    ),
-    range('shutdown', 20, 180, 'final snapshot, Talos stops its services, power off'),
-    range('swap of the hardware', 600, 3600, 'you; nothing here can hurry it'),
-    range('provision', 120, 900, 'installation to disk, one restart, image pulls, etcd recovery'),
-    range(
-      'resume',
-      20 + stateful * perWorkload[0],
-      120 + pods * 5 + gitops * perGitOpsObject[1],
-      `${pods} pods start with their images pulled anew, ${gitops} GitOps objects reconcile`,
-    ),
-    range('verify', 2, 120, 'converges; at once if resume has waited well'),
-  ]
+/** What the time of a phase grows with; of the others it does not depend on the cluster. */
+const growsWith: Readonly<Record<string, keyof EarlierSizes>> = {
+  backup: 'objects',
+  drain: 'drained',
+  resume: 'drained',
 }
 
-/** `3m 20s – 12m 0s`. */
-export function formatRange({ fromSeconds, toSeconds }: Pick<PhaseEstimate, 'fromSeconds' | 'toSeconds'>): string {
-  return `${formatSeconds(fromSeconds)} – ${formatSeconds(toSeconds)}`
+/**
+ * How long each phase of the evening is going to take, as a range, and what that comes from. Where the phase has run in earnest on this machine, from
+ * that; where it was only rehearsed, from the rehearsal at the least (its machines start in a second, and nobody carries them) and from this
+ * cluster's sizes at the most; else from the sizes alone. Earlier times are brought to this cluster's size.
+ * @param earlier runs and rehearsals that were kept
+ */
+export function estimate(scenario: Scenario, sizes: Sizes, earlier: readonly EarlierRun[]): PhaseEstimate[] {
+  const past = earlier.map(({ kind, records }) => ({ kind, seconds: durations(records), sizes: earlierSizes(records) }))
+  const now = expectedSizes(sizes)
+  return partsOf(scenario).map((phase) => {
+    const scaled = (kind: EarlierRun['kind']) =>
+      past.flatMap((run) => {
+        const seconds = run.seconds.get(phase)
+        if (run.kind !== kind || seconds === undefined) return []
+        const unit = growsWith[phase]
+        return [seconds * (unit === undefined ? 1 : ratio(now[unit], run.sizes[unit]))]
+      })
+    return estimateOf(phase, sizes, { evenings: scaled('evening'), rehearsals: scaled('rehearsal') })
+  })
+}
+
+/** The phases of an evening that take time, in their order, and the swap between them. */
+function partsOf(scenario: Scenario): string[] {
+  const names = evening(scenario).map(({ name }) => name)
+  return names.flatMap((name) => (name === 'shutdown' ? [name, swap] : [name])).filter((name) => name in assumptions)
+}
+
+function estimateOf(phase: string, sizes: Sizes, past: { evenings: number[]; rehearsals: number[] }): PhaseEstimate {
+  const { seconds, because } = assumptions[phase]?.(sizes) ?? { seconds: [0, 0] as const, because: '' }
+  if (past.evenings.length > 0) {
+    const range = [Math.min(...past.evenings) * faster, Math.max(...past.evenings) * slower] as const
+    const times = past.evenings.length === 1 ? 'once' : `${past.evenings.length} times`
+    return estimated(phase, range, `done here ${times}: ${past.evenings.slice(0, 3).map(formatSeconds).join(', ')}`)
+  }
+  if (past.rehearsals.length > 0 && phase !== swap) {
+    const least = Math.min(...past.rehearsals)
+    return estimated(
+      phase,
+      [Math.min(least, seconds[1]), seconds[1]],
+      `rehearsed here in ${formatSeconds(least)}; at most: ${because}`,
+    )
+  }
+  return estimated(phase, seconds, because)
+}
+
+function estimated(phase: string, [fromSeconds, toSeconds]: Range, basedOn: string): PhaseEstimate {
+  return { phase, fromSeconds, toSeconds, basedOn }
+}
+
+function ratio(now: number | undefined, then: number | undefined): number {
+  return now === undefined || then === undefined ? 1 : now / then
 }
 
 /** The whole evening, and the part of it in which the API is down (shutdown to provision). */
@@ -76,6 +85,6 @@ export function totals(phases: readonly PhaseEstimate[]): { evening: PhaseEstima
     toSeconds: of.reduce((all, each) => all + each.toSeconds, 0),
     basedOn: '',
   })
-  const down = phases.filter(({ phase }) => ['shutdown', 'swap of the hardware', 'provision'].includes(phase))
+  const down = phases.filter(({ phase }) => ['shutdown', swap, 'provision'].includes(phase))
   return { evening: sum('the whole evening', phases), downtime: sum('API down', down) }
 }

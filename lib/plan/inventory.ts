@@ -1,14 +1,19 @@
 import pMap from 'p-map'
+import { findSecretStores, type SecretStore } from '../backup/dependencies/secret-stores.ts'
 import { readArgoCd, servedArgoKinds } from '../gitops/argocd.ts'
 import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
 import { ApiError, type KubernetesApi } from '../kubernetes/api.ts'
-import { discover } from '../kubernetes/discovery.ts'
+import { type Discovery, discover } from '../kubernetes/discovery.ts'
 import { drainOptions } from '../kubernetes/drain-options.ts'
 import { type DrainOutlook, lookAhead } from '../kubernetes/drain-outlook.ts'
-import type { Node } from '../kubernetes/kinds.ts'
+import { fullName, type Node } from '../kubernetes/kinds.ts'
 import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
+import { listPods } from '../kubernetes/pods.ts'
+import { readerOf, specOf } from '../kubernetes/reader.ts'
 import { readVolumes, type VolumeOutlook } from '../kubernetes/volumes.ts'
 import { findStateful, type StatefulWorkload } from '../kubernetes/workloads.ts'
+import type { Clock } from '../migration/clock.ts'
+import { redact } from '../migration/redact.ts'
 import type { Settings } from '../settings.ts'
 import { readHosts } from '../verify/hosts.ts'
 
@@ -25,6 +30,11 @@ export interface Inventory {
   readonly hosts: readonly string[]
   readonly liqo: boolean
   readonly nebula: boolean
+  /** pods on the node with an emptyDir, `namespace/name` */
+  readonly scratch: readonly string[]
+  /** where Git repositories are that Flux follows */
+  readonly gitSources: readonly string[]
+  readonly secretStores: readonly SecretStore[]
 }
 
 /**
@@ -34,22 +44,24 @@ export interface Inventory {
 export async function takeInventory(
   api: KubernetesApi,
   settings: Settings,
-  now: Date,
+  clock: Clock,
   evacuated: ReadonlySet<string>,
 ): Promise<Inventory> {
-  const stateful = await findStateful(api, settings)
-  const [nodes, namespaces, objects, volumes, outlook, flux, applications, hosts, groups] = await Promise.all([
+  const [stateful, discovery] = await Promise.all([findStateful(api, settings), discover(api)])
+  const ahead = { ...drainOptions({}, settings), scaledDown: stateful, now: clock.now() }
+  const [nodes, namespaces, objects, volumes, outlook, flux, applications, hosts, origins] = await Promise.all([
     listNodes(api),
     api.list('/api/v1/namespaces'),
-    countObjects(api),
+    countObjects(api, discovery),
     readVolumes(api, settings, evacuated),
-    lookAhead(api, [settings.nodeName], { ...drainOptions({}, settings), scaledDown: stateful, now }),
+    lookAhead(api, [settings.nodeName], ahead),
     servedFluxKinds(api).then((kinds) => readFlux(api, kinds)),
     servedArgoKinds(api).then((kinds) => readArgoCd(api, kinds)),
     readHosts(api),
-    api.get<{ groups: { name: string }[] }>('/apis'),
+    findOrigins(api, discovery, settings.nodeName, clock),
   ])
   return {
+    ...origins,
     nodes,
     namespaces: namespaces.length,
     objects,
@@ -59,9 +71,23 @@ export async function takeInventory(
     flux: flux.length,
     applications: applications.length,
     hosts: hosts.map(({ host }) => host),
-    liqo: groups.groups.some(({ name }) => name.endsWith('liqo.io')),
+    liqo: discovery.resources.some(({ group }) => group.endsWith('liqo.io')),
     nebula: namespaces.some(({ metadata }) => metadata.name.includes('nebula')),
   }
+}
+
+/** What outlives the machine because it lies elsewhere, and what goes with each pod. */
+async function findOrigins(api: KubernetesApi, discovery: Discovery, node: string, clock: Clock) {
+  const reader = readerOf(api, discovery, clock)
+  const [pods, gitSources, secretStores] = await Promise.all([
+    listPods(api),
+    reader.pick('source.toolkit.fluxcd.io', 'gitrepositories', (each) => [redact(String(specOf(each).url ?? ''))]),
+    findSecretStores(reader),
+  ])
+  const scratch = pods
+    .filter(({ spec }) => spec.nodeName === node && spec.volumes?.some(({ emptyDir }) => emptyDir !== undefined))
+    .map(fullName)
+  return { scratch, gitSources, secretStores }
 }
 
 /** As rows of a table: what, how much. */
@@ -94,8 +120,7 @@ function describeNode(node: Node): string {
  * Asks for one object of each resource; how many more there are, the API server says by itself. What cannot be read counts as none.
  * Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/list-meta/ (remainingItemCount)
  */
-export async function countObjects(api: KubernetesApi): Promise<number> {
-  const { resources } = await discover(api)
+export async function countObjects(api: KubernetesApi, { resources }: Pick<Discovery, 'resources'>): Promise<number> {
   const counts = await pMap(resources, ({ path }) => countOf(api, path), { concurrency: 16 })
   return counts.reduce((sum, count) => sum + count, 0)
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { fileServerAddresses } from './file-servers.ts'
 
 /** What the operator of a practice cluster has outside of the repository, so that a rehearsal touches none of this computer's own. */
 export interface OperatorFiles {
@@ -42,11 +43,15 @@ current-context: admin@catalyst-cluster
 }
 
 function hostsFor(address: string): string {
+  const fileServers = fileServerAddresses(address).map(([name, its]) => `${its}\t${name}`)
   return `127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost
 
 # The homelab. It was at ${address} from the first day on.
 ${address}\ttalos00 grafana.talos00 argocd.talos00\t# control plane
 ${address}0\tnobody.example
+
+# Where the data lies.
+${fileServers.join('\n')}
 `
 }

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { KubernetesApi } from '../kubernetes/api.ts'
 import { isNodeReady, listNodes } from '../kubernetes/nodes.ts'
@@ -8,12 +7,13 @@ import { type Network, takeNetwork } from './addresses.ts'
 import type { Environment } from './binaries/find.ts'
 import type { Binaries } from './binaries.ts'
 import { type CopyingPods, startCopyingPods } from './copying-pods.ts'
+import { FileServers } from './file-servers.ts'
 import type { Fixture } from './homelab/fixtures.ts'
 import { populate } from './homelab.ts'
 import { createHomelab, homelabEnvironment, type PracticeHomelab, practiceNames } from './practice-homelab.ts'
 import { type Hardware, PracticeMachine } from './practice-machine.ts'
 import { runTalosctl } from './run-talosctl.ts'
-import { makeWorkFolder } from './work-folder.ts'
+import { keepBackupDisk, makeWorkFolder, removeWorkFolder } from './work-folder.ts'
 
 /** Runs one part of the work under a title; the rehearsal shows it, a test may not. */
 export type Step = <T>(title: string, work: () => Promise<T>) => Promise<T>
@@ -29,6 +29,8 @@ export interface PracticeClusterOptions {
   canary?: string
   /** Machines beside the control plane's, worker01 and so on; none if not given. */
   workers?: number
+  /** Only the small part of the homelab's workloads. */
+  small?: boolean
   /** the homelab that it is filled with; that of the runbook, if not given */
   fixture?: Fixture
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
@@ -56,6 +58,7 @@ export class PracticeCluster {
   readonly #options: PracticeClusterOptions
   readonly #step: Step
   #copyingPods: CopyingPods | undefined
+  #fileServers: FileServers | undefined
 
   private constructor(folder: string, network: Network, homelab: PracticeHomelab, options: PracticeClusterOptions) {
     this.folder = folder
@@ -83,7 +86,7 @@ export class PracticeCluster {
       return new PracticeCluster(folder, network, homelab, options)
     } catch (error) {
       network?.release()
-      rmSync(folder, { recursive: true, force: true })
+      removeWorkFolder(folder)
       throw error
     }
   }
@@ -97,6 +100,7 @@ export class PracticeCluster {
   async start(): Promise<void> {
     const { signal } = this.#options
     const wait = { timeoutSeconds: readyWithinSeconds, ...(signal ? { signal } : {}) }
+    this.#fileServers = await FileServers.start(this.address)
     await this.#step('Power on the old machine', async () => {
       this.old.powerOn()
       await this.old.waitFor('maintenance-ready', wait)
@@ -121,9 +125,10 @@ export class PracticeCluster {
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
-        const { canary, fixture } = this.#options
+        const { canary, small = false, fixture } = this.#options
         await populate(api, {
           localPathRoot: localPathRoot(this.old),
+          small,
           ...(canary === undefined ? {} : { canary }),
           ...(fixture === undefined ? {} : { fixture }),
         })
@@ -228,11 +233,13 @@ export class PracticeCluster {
   /** Cuts the power of all machines, gives the address back and removes the folder, unless it is to be kept. */
   async destroy(): Promise<void> {
     await this.#copyingPods?.stop()
+    this.#fileServers?.stop()
     const all = [...this.machines, ...this.workers, ...this.strangers]
     for (const machine of all) machine.pullPower()
     for (const machine of all) await machine.waitUntilOff(20)
     this.#network.release()
-    if (!this.#options.keep) rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 })
+    if (this.#options.keep) keepBackupDisk(this.folder)
+    else removeWorkFolder(this.folder)
   }
 }
 

@@ -145,6 +145,11 @@ export class PracticeMachine {
     await this.#say('plug')
   }
 
+  /** Puts in a cable that holds up whatever it carries; plug() puts a good one in again. */
+  async goBad(): Promise<void> {
+    await this.#say('go-bad')
+  }
+
   /** Wipes the disk of a machine that is off. */
   wipeDisk(): void {
     if (this.running) throw new Error(`practice machine ${this.hardware.name} is on: its disk is in use`)
@@ -198,7 +203,7 @@ export class PracticeMachine {
     })
   }
 
-  #say(action: 'unplug' | 'plug'): Promise<void> {
+  #say(action: 'unplug' | 'plug' | 'go-bad'): Promise<void> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.#control)
       let answer = ''

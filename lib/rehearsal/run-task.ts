@@ -4,17 +4,20 @@ import { delimiter, dirname } from 'node:path'
 import { projectFolder } from '../settings.ts'
 import type { Environment } from './binaries/find.ts'
 
-export interface TaskRun {
-  /** The go-task binary. */
-  task: string
+export interface CommandRun {
   environment: Environment
   /** 'inherit' shows it on the terminal; 'pipe' hands every piece of output to onOutput. */
   output: 'inherit' | 'pipe'
   onOutput?: (text: string) => void
   /** Told the process id, which is also that of its process group, as soon as there is one. */
   onStart?: (pid: number) => void
-  /** Aborted: the task gets what Ctrl-C sends, and is killed when that has not ended it after 30 s. */
+  /** Aborted: it gets what Ctrl-C sends, and is killed when that has not ended it after 30 s. */
   signal?: AbortSignal
+}
+
+export interface TaskRun extends CommandRun {
+  /** The go-task binary. */
+  task: string
 }
 
 const patienceMs = 30_000
@@ -34,20 +37,24 @@ const leash = `
   child.on('close', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
 `
 
+/** Types `task NAME VARIABLE=VALUE…` as a user would, with the answer yes to its prompts; else as runCommand. */
+export function runTask(args: readonly string[], { task, environment, ...run }: TaskRun): Promise<number> {
+  const path = [dirname(task), environment.PATH].filter(Boolean).join(delimiter)
+  return runCommand([task, '--yes', '--exit-code', ...args], { ...run, environment: { ...environment, PATH: path } })
+}
+
 /**
- * Types `task NAME VARIABLE=VALUE…` as a user would, with the answer yes to its prompts, and waits for its end. It runs in
- * a process group of its own, so that it is interrupted once, by us, and on a leash, so that it ends when we are gone.
+ * Runs a command of this project as a user would, and waits for its end. It runs in a process group of its own, so that it is interrupted once, by
+ * us, and on a leash, so that it ends when we are gone.
  * @throws the signal's reason when it had aborted before
  * @returns its exit code; 128 and the signal's number when a signal ended it
  */
-export async function runTask(args: readonly string[], run: TaskRun): Promise<number> {
+export async function runCommand(command: readonly string[], run: CommandRun): Promise<number> {
   run.signal?.throwIfAborted()
   const output = run.output === 'inherit' ? 'inherit' : 'pipe'
-  const path = [dirname(run.task), run.environment.PATH].filter(Boolean).join(delimiter)
-  const command = [run.task, '--yes', '--exit-code', ...args]
   const child = spawn(process.execPath, ['--eval', leash, '--', ...command], {
     cwd: projectFolder,
-    env: { ...run.environment, PATH: path },
+    env: run.environment,
     stdio: ['pipe', output, output],
     detached: true,
   })

@@ -3,6 +3,7 @@ import type { Console } from '../migration/console.ts'
 import { ensureBinaries } from './binaries.ts'
 import { addWaiting, addWorker, type Killing, killInTurn, votersProof, withApi } from './control-planes.ts'
 import { lendHands } from './hands.ts'
+import { keepRehearsal } from './keep.ts'
 import { PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
 import { compareTruths, type Proof, proof } from './proofs.ts'
@@ -63,6 +64,7 @@ async function rehearseOn(cluster: PracticeCluster, step: Step, options: Options
   ended.abort()
   await hands
   if (exitCode !== 0) throw runFailed(exitCode, cluster, options)
+  keepRehearsal(journalOf(cluster))
   const proofs = await step('Prove what became of it', async () => [
     ...compareTruths(before, await truthOf(cluster)),
     await votersProof(cluster, cluster.old, 3),

@@ -6,8 +6,11 @@ import type { Rules } from './rules.ts'
 
 /** What is searched, and what is not although it lies there. */
 export interface SearchedFiles {
-  readonly paths: RepositoryPath[]
-  /** those of them that `git grep` does not look at as they are on the disk */
+  /** all of them, or those whose path an expression matches in */
+  paths(source?: string): RepositoryPath[]
+  /** whether a path is of what the program itself writes, or changes as what it is */
+  isOwn(path: RepositoryPath): boolean
+  /** those that `git grep` does not look at as they are on the disk */
   readonly ungrepped: RepositoryPath[]
   /** those that are searched although Git ignores them */
   readonly ignored: ReadonlySet<RepositoryPath>
@@ -22,18 +25,24 @@ type OwnPlaces = Pick<Settings, 'outputDir' | 'backupDir' | 'talosconfig' | 'kub
  * itself writes (OUTPUT_DIR, BACKUP_DIR, .output), and without TALOSCONFIG and KUBECONFIG, which are changed as what they are.
  */
 export function filesToSearch(
-  { root, tracked, ungrepped, dirty, untracked, ignored }: Repository,
+  { root, tracked, dirty, untracked, ignored }: Repository,
   rules: Rules,
   settings: OwnPlaces,
 ): SearchedFiles {
   const mattering = new Set(ignored.filter((path) => rules.matters(path)).flatMap((path) => expand(root, path)))
   const isOwn = ownPlaces(root, settings)
+  const isForeign = (path: RepositoryPath) => !isOwn(path)
   const others = [...untracked.filter((path) => !path.endsWith('/')), ...mattering]
   // A link that has become a file is a link to Git, until it is committed.
-  const unsearched = new Set([...ungrepped, ...dirty, ...others])
+  const unsearched = new Set([...tracked.ungrepped, ...dirty, ...others])
   return {
-    paths: [...tracked, ...others].filter((path) => !isOwn(path)),
-    ungrepped: [...unsearched].filter((path) => !isOwn(path)),
+    paths: (source = '') => {
+      const pattern = new RegExp(source)
+      const found = source === '' ? tracked.paths : tracked.pathsWith(source)
+      return [...found, ...others.filter((path) => pattern.test(path))].filter(isForeign)
+    },
+    isOwn,
+    ungrepped: [...unsearched].filter(isForeign),
     ignored: mattering,
     otherRepositories: untracked.filter((path) => path.endsWith('/')),
   }

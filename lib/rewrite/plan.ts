@@ -58,9 +58,9 @@ export interface PlanOptions {
 const binaryLook = 8000
 
 /** Reads the candidates whole and works out what is to be changed in each. Nothing is changed. */
-export function planEdits(candidates: readonly RepositoryPath[], options: PlanOptions): Plan {
+export async function planEdits(candidates: AsyncIterable<RepositoryPath>, options: PlanOptions): Promise<Plan> {
   const plan = { files: [] as PlannedFile[], lookalikes: [] as PlannedLookalike[], unreadable: [] as Unreadable[] }
-  for (const path of candidates) {
+  for await (const path of candidates) {
     try {
       const bytes = readWhole(options.root, path)
       const file = bytes && planFile(path, bytes, options, plan.lookalikes)

@@ -1,8 +1,12 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
+import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
+import { IndexListing } from './index-listing.ts'
 
 const run = promisify(execFile)
 
@@ -14,10 +18,9 @@ export type RepositoryPath = string & { readonly [bytes]: 'path' }
 export interface Repository {
   /** the homelab's folder, without links on the way */
   readonly root: string
-  /** files, links and submodules */
-  readonly tracked: RepositoryPath[]
-  /** what of these `git grep` passes over, or does not read from the disk: links, submodules, what it was told to take as unchanged */
-  readonly ungrepped: RepositoryPath[]
+  /** where Git keeps what is its own */
+  readonly gitFolder: string
+  readonly tracked: IndexListing
   /** neither tracked nor ignored; what ends in a slash is a repository of its own */
   readonly untracked: RepositoryPath[]
   /** a folder that is ignored as a whole stands for all that is in it, with a slash at its end */
@@ -36,25 +39,60 @@ export async function readRepository(folder: string): Promise<Repository> {
       next: 'Set HOMELAB_DIR to the homelab’s repository.',
     })
   })
-  const [prefix, index, status] = await Promise.all([git(root, inside), git(root, indexed), git(root, state)])
-  return { root, ...parseIndex(fields(index)), ...parseStatus(fields(status), prefix.replace(/\n$/, '')) }
+  const [places, index, status] = await Promise.all([git(root, inside), git(root, indexed), git(root, state)])
+  const [upwards = ''] = places.split('\n', 1)
+  const gitFolder = Buffer.from(places.slice(upwards.length + 1, -1), 'latin1').toString()
+  const prefix = lastParts(root, upwards.split('../').length - 1)
+  return { root, gitFolder, tracked: new IndexListing(index), ...parseStatus(fields(status), prefix) }
+}
+
+/** The end of a path, of so many folders, with a slash behind each, as Git tells it. */
+function lastParts(path: string, count: number): string {
+  const parts = count === 0 ? [] : path.split('/').slice(-count)
+  return Buffer.from(parts.map((part) => `${part}/`).join('')).toString('latin1')
+}
+
+/** `git grep` at work. */
+export interface Grep {
+  /** the tracked files that hold what is looked for, as they are found */
+  readonly found: AsyncIterable<RepositoryPath>
+  /** false when Git has anything to complain of: a file that cannot be read, or that it was built without PCRE */
+  readonly isWhole: Promise<boolean>
 }
 
 /**
- * Has Git look through the tracked files, which it does in several threads: a first look, as scanFiles takes it.
- * @param source what is looked for, of a regular expression that PCRE and JavaScript both know, within a line
- * @returns undefined when Git has anything to complain of: a file that cannot be read, or that it was built without PCRE
+ * Has Git look through the tracked files, which it does with four calls of the kernel a file: a first look, as scanFiles takes it.
+ * @param sources what is looked for: regular expressions as PCRE knows them, within a line
  */
-export async function grepTracked(folder: string, source: string): Promise<RepositoryPath[] | undefined> {
-  const none = { stdout: '', stderr: '' }
-  const { stdout, stderr } = (await runGit(folder, [...grep, '-e', source]).catch(
-    (error: { code?: unknown } & typeof none) =>
-      // It found nothing.
-      error.code === 1 ? error : undefined,
-  )) ?? { ...none, stderr: 'failed' }
-  return stderr === '' ? (fields(stdout) as RepositoryPath[]) : undefined
+export function grepTracked(folder: string, sources: readonly string[]): Grep {
+  const patterns = sources.flatMap((source) => ['-e', source])
+  announceCommand('git', ['-C', folder, ...grep, ...patterns])
+  const child = spawn('git', [...always, ...grep, ...patterns], {
+    ...{ cwd: folder, env: environment() },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let complaint = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    complaint += chunk
+  })
+  const isWhole = once(child, 'close').then(
+    // 1: it found nothing.
+    ([code]) => complaint === '' && (code === 0 || code === 1),
+    () => false,
+  )
+  return { found: fieldsIn(child.stdout), isWhole }
 }
 
+async function* fieldsIn(output: Readable): AsyncGenerator<RepositoryPath> {
+  let rest = ''
+  for await (const chunk of output.setEncoding('latin1')) {
+    const parts = (rest + chunk).split('\0')
+    rest = parts.pop() ?? ''
+    yield* parts as RepositoryPath[]
+  }
+}
+
+const always = ['-c', 'core.fsmonitor=false']
 // Settings of the operator's own change neither what is looked at nor how it is told.
 const grep = [
   ...['-c', 'submodule.recurse=false', '-c', 'grep.fullName=false', '-c', 'grep.fallbackToNoIndex=false'],
@@ -62,8 +100,8 @@ const grep = [
   // Beside it, git status takes the rest.
   ...['--threads', String(Math.max(1, Math.floor(availableParallelism() / 2)))],
 ]
-/** The homelab may be a folder of a larger repository; Git's status counts from that one's root. */
-const inside = ['rev-parse', '--show-prefix']
+/** The homelab may be a folder of a larger repository; Git's status counts from that one's root, which is so far up. */
+const inside = ['rev-parse', '--show-cdup', '--absolute-git-dir']
 const indexed = ['ls-files', '-z', '-v', '--stage']
 const state = [
   'status',
@@ -91,7 +129,8 @@ async function git(root: string, args: readonly string[]): Promise<string> {
 }
 
 function runGit(root: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
-  return run('git', ['-c', 'core.fsmonitor=false', ...args], {
+  announceCommand('git', ['-C', root, ...args])
+  return run('git', [...always, ...args], {
     cwd: root,
     env: environment(),
     encoding: 'latin1',
@@ -107,19 +146,6 @@ function environment(): NodeJS.ProcessEnv {
 
 function fields(output: string): string[] {
   return output.split('\0').filter((field) => field !== '')
-}
-
-/** `TAG MODE OBJECT STAGE\tPATH`: see git-ls-files(1), -v and --stage. */
-function parseIndex(entries: readonly string[]) {
-  const found = { tracked: [] as RepositoryPath[], ungrepped: [] as RepositoryPath[] }
-  for (const entry of entries) {
-    const path = entry.slice(entry.indexOf('\t') + 1) as RepositoryPath
-    // A file in conflict has several entries, one behind the other.
-    if (path === found.tracked.at(-1)) continue
-    found.tracked.push(path)
-    if (!entry.startsWith('H 100')) found.ungrepped.push(path)
-  }
-  return found
 }
 
 /** `XY PATH`: see git-status(1), porcelain format version 1. */

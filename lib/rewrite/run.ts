@@ -1,13 +1,14 @@
 import { basename, join } from 'node:path'
+import { isAgreed } from '../migration/consent.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
-import { findCandidates, sourceFor } from './candidates.ts'
-import { filesToSearch } from './files.ts'
+import { findCandidates, type PassedOver, sourcesFor } from './candidates.ts'
+import { filesToSearch, type SearchedFiles } from './files.ts'
 import { includedClasses } from './flags.ts'
 import { describeMappings, type Mapping } from './mapping.ts'
 import { type Plan, planEdits } from './plan.ts'
-import { grepTracked, type Repository, type RepositoryPath, readRepository } from './repository.ts'
+import { type Grep, grepTracked, type Repository, readRepository } from './repository.ts'
 import { shown } from './repository-files.ts'
 import { loadRules } from './rules.ts'
 import { showPassedOver, showRewrite } from './show.ts'
@@ -23,11 +24,10 @@ import { readUndoFile, writeUndoFile } from './undo-file.ts'
 export async function rewriteRepository(migration: Migration, mappings: readonly Mapping[]): Promise<Json> {
   await finishInterrupted(migration)
   const { homelabDir } = migration.settings
-  const [repository, grepped] = await Promise.all([
-    readRepository(homelabDir),
-    grepTracked(homelabDir, sourceFor(mappings)),
-  ])
-  const plan = await planRewrite(migration, repository, grepped, mappings)
+  // The longest of what Git is asked comes first.
+  const grep = grepTracked(homelabDir, sourcesFor(mappings))
+  const repository = await readRepository(homelabDir)
+  const plan = await planRewrite(migration, repository, grep, mappings)
   showRewrite(migration, repository.root, plan)
   const changed = plan.files.filter(({ edits }) => edits.length > 0)
   const left = plan.files.length - changed.length
@@ -46,30 +46,30 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
 async function planRewrite(
   migration: Migration,
   repository: Repository,
-  grepped: readonly RepositoryPath[] | undefined,
+  grep: Grep,
   mappings: readonly Mapping[],
 ): Promise<Plan> {
   const { settings, flags } = migration
   const { root } = repository
   const rules = loadRules(settings.homelabDir)
-  const { paths, ungrepped, ignored, otherRepositories } = filesToSearch(repository, rules, settings)
-  const { candidates, unreadable, folders } = await findCandidates(root, { paths, ungrepped }, grepped, mappings)
-  const fileNames = namesWithAddress(paths, mappings)
-  showPassedOver(migration, [...folders, ...otherRepositories], [...fileNames])
-  const plan = planEdits(candidates as RepositoryPath[], {
-    ...{ root, rules, ignored, fileNames },
+  const files = filesToSearch(repository, rules, settings)
+  const fileNames = namesWithAddress(files, mappings)
+  const passedOver: PassedOver = { unreadable: [], folders: [] }
+  const plan = await planEdits(findCandidates(root, files, grep, sourcesFor(mappings), passedOver), {
+    ...{ root, rules, ignored: files.ignored, fileNames },
     spellings: mappings.flatMap(spellingsOf),
     include: includedClasses(flags),
-    secrets: flags.secrets === true,
+    secrets: isAgreed(migration, 'secrets'),
   })
-  return { ...plan, unreadable: [...unreadable, ...plan.unreadable] }
+  showPassedOver(migration, [...passedOver.folders, ...files.otherRepositories], [...fileNames])
+  return { ...plan, unreadable: [...passedOver.unreadable, ...plan.unreadable] }
 }
 
 /** Parts of paths, of files and folders, that hold an address. */
-function namesWithAddress(paths: readonly RepositoryPath[], mappings: readonly Mapping[]): Set<string> {
-  const holds = new RegExp(sourceFor(mappings))
-  const names = paths.filter((path) => holds.test(path)).flatMap((path) => path.split('/'))
-  return new Set(names.filter((name) => holds.test(name)))
+function namesWithAddress(files: SearchedFiles, mappings: readonly Mapping[]): Set<string> {
+  const source = sourcesFor(mappings).join('|')
+  const holds = new RegExp(source)
+  return new Set(files.paths(source).flatMap((path) => path.split('/').filter((name) => holds.test(name))))
 }
 
 function refuseDirty(migration: Migration, { root, dirty }: Repository): void {

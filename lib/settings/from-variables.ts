@@ -7,7 +7,7 @@ import type { Variables } from './variables.ts'
 
 export function settingsFrom(cluster: string, v: Variables): Settings {
   const homelabDir = resolve(expandHome(v.HOMELAB_DIR))
-  const at = (file: string) => resolve(homelabDir, expandHome(file))
+  const at = (file: string) => absolute(file, homelabDir)
   const optional = (file: string | undefined) => (file === undefined ? undefined : at(file))
   return {
     cluster,
@@ -36,6 +36,10 @@ export function settingsFrom(cluster: string, v: Variables): Settings {
     kubernetesVersion: v.KUBERNETES_VERSION,
     scenario: v.SCENARIO,
     recovery: v.RECOVERY,
+    newHardware: v.NEW_HARDWARE,
+    maintenanceWindow: v.MAINTENANCE_WINDOW,
+    notifyCommand: v.NOTIFY_CMD,
+    notifyUrl: v.NOTIFY_URL,
     homelabDir,
     talosconfig: at(v.TALOSCONFIG),
     kubeconfig: at(v.KUBECONFIG),
@@ -48,8 +52,10 @@ export function settingsFrom(cluster: string, v: Variables): Settings {
     installDisk: v.INSTALL_DISK,
     installImage: v.INSTALL_IMAGE,
     newMachineMac: v.NEW_MACHINE_MAC,
+    newMachineAddress: v.NEW_MACHINE_ADDRESS,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
+    earlierRunsDir: at(v.EARLIER_RUNS_DIR),
     backupDir: at(v.BACKUP_DIR),
     backupKeep: v.BACKUP_KEEP,
     backupCopyTo: v.BACKUP_COPY_TO?.startsWith('s3://') ? v.BACKUP_COPY_TO : optional(v.BACKUP_COPY_TO),
@@ -80,6 +86,7 @@ export function settingsFrom(cluster: string, v: Variables): Settings {
     convergeTimeout: v.CONVERGE_TIMEOUT,
     velero: v.VELERO,
     veleroTimeout: v.VELERO_TIMEOUT,
+    alsoChange: v.ALSO_CHANGE,
     liqoctl: v.LIQOCTL.includes('/') ? at(v.LIQOCTL) : v.LIQOCTL,
     liqoNamespace: v.LIQO_NAMESPACE,
     liqoRemoteNamespace: v.LIQO_REMOTE_NAMESPACE,
@@ -108,6 +115,11 @@ function inUrl(host: string): string {
 function usualControlplaneConfig(homelabDir: string): string {
   const forNode = './configs/nodes/controlplane.yaml'
   return existsSync(resolve(homelabDir, forNode)) ? forNode : './configs/controlplane.yaml'
+}
+
+/** A path as the settings have it: relative to a folder, or with ~ for the home folder. */
+export function absolute(file: string, folder: string): string {
+  return resolve(folder, expandHome(file))
 }
 
 function expandHome(file: string): string {

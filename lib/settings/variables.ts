@@ -40,6 +40,17 @@ const joining = words.pipe(
     z.string().refine(isJoining, 'machines as NAME=ADDRESS, such as talos01=192.168.1.55').transform(nameAndAddress),
   ),
 )
+const window = z
+  .string()
+  .regex(
+    /^(\d{4}-\d\d-\d\d )?([01]\d|2[0-4]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d$/,
+    'from when to when, such as 22:00-02:00',
+  )
+  .transform(windowOf)
+const webhook = z.string().refine(isWebhook, 'an http or https URL, such as https://ntfy.example/my-topic')
+const consents = words.pipe(
+  z.array(z.enum(['secrets', 'cluster', 'hosts', 'aws'], 'some of secrets, cluster, hosts and aws, with commas')),
+)
 const count = z.coerce.number('a whole number').int('a whole number').positive('1 or more')
 
 /**
@@ -73,6 +84,10 @@ export const variables = {
   KUBERNETES_VERSION: version,
   SCENARIO: z.enum(['A', 'B', 'C'], 'A (same address), B (new address) or C (one node to three)').default('A'),
   RECOVERY: z.enum(['snapshot', 'gitops'], 'snapshot or gitops').default('snapshot'),
+  NEW_HARDWARE: text.optional(),
+  MAINTENANCE_WINDOW: window.optional(),
+  NOTIFY_CMD: text.optional(),
+  NOTIFY_URL: webhook.optional(),
   HOMELAB_DIR: path.default('.'),
   TALOSCONFIG: path.default('./configs/talosconfig'),
   KUBECONFIG: path.default('./.output/kubeconfig'),
@@ -85,8 +100,10 @@ export const variables = {
   INSTALL_DISK: path.optional(),
   INSTALL_IMAGE: text.optional(),
   NEW_MACHINE_MAC: mac.optional(),
+  NEW_MACHINE_ADDRESS: address.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
+  EARLIER_RUNS_DIR: path.default('~/.cache/talos-migrate/runs'),
   BACKUP_DIR: path,
   BACKUP_KEEP: count.optional(),
   BACKUP_COPY_TO: path.optional(),
@@ -117,6 +134,7 @@ export const variables = {
   CONVERGE_TIMEOUT: seconds.default(1800),
   VELERO: z.enum(['auto', 'off'], 'auto or off').default('auto'),
   VELERO_TIMEOUT: seconds.default(7200),
+  ALSO_CHANGE: consents.default([]),
   LIQOCTL: path.default('liqoctl'),
   LIQO_NAMESPACE: text.default('liqo'),
   LIQO_REMOTE_NAMESPACE: text.default('liqo'),
@@ -132,6 +150,18 @@ export type Variables = z.output<typeof schema>
 function isEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : null
   return url?.protocol === 'https:' && /:\d+\/?$/.test(text)
+}
+
+function isWebhook(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+}
+
+function windowOf(text: string): { text: string; seconds: number } {
+  const [from = 0, to = 0] = [...text.matchAll(/(\d\d):(\d\d)/g)].map(
+    ([, hour, minute]) => Number(hour) * 60 + Number(minute),
+  )
+  const minutes = (to - from + 24 * 60) % (24 * 60)
+  return { text, seconds: (minutes || 24 * 60) * 60 }
 }
 
 function isPeer(text: string): boolean {

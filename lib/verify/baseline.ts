@@ -4,29 +4,24 @@ import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import {
   type CronJob,
-  type controllerOf,
   fullName,
   type Node,
   type PersistentVolume,
   type PersistentVolumeClaim,
-  type Pod,
 } from '../kubernetes/kinds.ts'
 import { isNodeReady, isVirtual } from '../kubernetes/nodes.ts'
-import {
-  type Controllers,
-  controllersOf,
-  describeOwner,
-  isFinished,
-  isReady,
-  ownerOf,
-  whyNotReady,
-} from '../kubernetes/pods.ts'
 import { readReadiness } from '../kubernetes/readiness.ts'
+import { type Reach, reachFromHere } from '../network/nebula/peers.ts'
 import { readExternalSecrets } from './external-secrets.ts'
 import { readHosts } from './hosts.ts'
-import { askIngress } from './ingress.ts'
+import type { Answer } from './ingress.ts'
+import { askMesh } from './mesh.ts'
+import { readNames } from './names.ts'
+import { readPeerings } from './peerings.ts'
+import { readJobs, readPodGroups } from './pod-groups.ts'
 
 const named = { key: z.string() }
+const podAndWhy = z.object({ pod: z.string(), why: z.string() })
 const condition = { ready: z.string(), message: z.string() }
 
 /**
@@ -46,9 +41,12 @@ export const baselineSchema = z.object({
       total: z.number(),
       ready: z.number(),
       restarts: z.number(),
-      notReady: z.array(z.object({ pod: z.string(), why: z.string() })),
+      /** pods that are started again and again, ready at this moment or not */
+      restarting: z.array(podAndWhy).default([]),
+      notReady: z.array(podAndWhy),
     }),
   ),
+  jobs: z.array(z.object({ ...named, failed: z.string() })).default([]),
   cronJobs: z.array(z.object({ ...named, suspended: z.boolean() })),
   volumes: z.array(z.object({ ...named, phase: z.string(), storageClass: z.string(), claim: z.string() })),
   claims: z.array(z.object({ ...named, phase: z.string(), storageClass: z.string(), size: z.string() })),
@@ -57,6 +55,12 @@ export const baselineSchema = z.object({
     z.object({ ...named, automated: z.boolean(), sync: z.string(), health: z.string(), message: z.string() }),
   ),
   externalSecrets: z.array(z.object({ ...named, ...condition })),
+  /** Liqo's; trouble is empty where there is none */
+  peerings: z.array(z.object({ ...named, trouble: z.string() })).default([]),
+  /** who of MESH_PEERS answered this computer */
+  mesh: z.array(z.object({ ...named, answers: z.boolean(), saw: z.string() })).default([]),
+  /** what else there is, by its name alone; an older baseline has none */
+  names: z.array(z.object(named)).default([]),
   hosts: z.array(z.object({ host: z.string(), from: z.string() })),
   /** what the node's address answered for each host; empty if it was not asked */
   ingress: z.array(z.object({ host: z.string(), status: z.number().nullable(), saw: z.string() })),
@@ -64,54 +68,68 @@ export const baselineSchema = z.object({
 
 export type Baseline = z.output<typeof baselineSchema>
 
+/** What is asked beside the API; what is not given is not asked. */
+export interface Surroundings {
+  now?: Date
+  /** asks the node's ingress for hosts */
+  askIngress?: (hosts: readonly string[]) => Promise<Answer[]>
+  meshPeers?: readonly string[]
+  reach?: Reach
+}
+
 /**
- * Reads the whole state that later checks are held against. What is not installed (Flux, Argo CD, External Secrets,
- * Traefik) is an empty list.
- * @param address the node's, to ask its ingress for every host; without it, ingress is not asked
+ * Reads the whole state that later checks are held against, all at once. What is not installed (Flux, Argo CD, External Secrets,
+ * Traefik, Liqo) is an empty list.
  * @throws ApiError when the API server refuses or fails a read
  */
 export async function takeBaseline(
   api: KubernetesApi,
-  { now = new Date(), address }: { now?: Date; address?: string } = {},
+  { now = new Date(), askIngress, meshPeers = [], reach = reachFromHere }: Surroundings = {},
 ): Promise<Baseline> {
-  const [cluster, gitops, externalSecrets, hosts] = await Promise.all([
-    readCluster(api),
+  const [core, storage, gitops, outside, ingress, mesh, names] = await Promise.all([
+    readCore(api, now),
+    readStorage(api),
     readGitOps(api),
-    readExternalSecrets(api),
-    readHosts(api),
+    readOutside(api),
+    readIngress(api, askIngress),
+    askMesh(meshPeers, reach),
+    readNames(api),
   ])
-  const ingress =
-    address === undefined
-      ? []
-      : await askIngress(
-          hosts.map(({ host }) => host),
-          address,
-        )
-  return { version: 1, takenAt: now.toISOString(), ...cluster, ...gitops, externalSecrets, hosts, ingress }
+  return { version: 1, takenAt: now.toISOString(), ...core, ...storage, ...gitops, ...outside, ...ingress, mesh, names }
 }
 
-async function readCluster(
+/** Nodes, and what runs on them. */
+export async function readCore(
   api: KubernetesApi,
-): Promise<Pick<Baseline, 'nodes' | 'workloads' | 'pods' | 'cronJobs' | 'volumes' | 'claims'>> {
-  const [nodes, readiness, pods, cronJobs, volumes, claims] = await Promise.all([
+  now: Date,
+): Promise<Pick<Baseline, 'nodes' | 'workloads' | 'pods' | 'jobs' | 'cronJobs'>> {
+  const [nodes, readiness, pods, jobs, cronJobs] = await Promise.all([
     api.list<Node>('/api/v1/nodes'),
     readReadiness(api),
-    podsByOwner(api),
+    readPodGroups(api, now),
+    readJobs(api),
     api.list<CronJob>('/apis/batch/v1/cronjobs'),
-    api.list<PersistentVolume>('/api/v1/persistentvolumes'),
-    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
   ])
   return {
     nodes: nodes.map(nodeState),
     workloads: readiness.map(({ key, wanted, ready, observed }) => ({ key, wanted, ready, observed })),
     pods,
+    jobs,
     cronJobs: cronJobs.map((each) => ({ key: `CronJob ${fullName(each)}`, suspended: each.spec.suspend === true })),
-    volumes: volumes.map(volumeState),
-    claims: claims.map(claimState),
   }
 }
 
-async function readGitOps(api: KubernetesApi): Promise<Pick<Baseline, 'flux' | 'applications'>> {
+/** Volumes and the claims on them. */
+export async function readStorage(api: KubernetesApi): Promise<Pick<Baseline, 'volumes' | 'claims'>> {
+  const [volumes, claims] = await Promise.all([
+    api.list<PersistentVolume>('/api/v1/persistentvolumes'),
+    api.list<PersistentVolumeClaim>('/api/v1/persistentvolumeclaims'),
+  ])
+  return { volumes: volumes.map(volumeState), claims: claims.map(claimState) }
+}
+
+/** Flux and Argo CD. */
+export async function readGitOps(api: KubernetesApi): Promise<Pick<Baseline, 'flux' | 'applications'>> {
   const [fluxKinds, argoKinds] = await Promise.all([servedFluxKinds(api), servedArgoKinds(api)])
   const [flux, argo] = await Promise.all([readFlux(api, fluxKinds), readArgoCd(api, argoKinds)])
   return {
@@ -128,6 +146,21 @@ async function readGitOps(api: KubernetesApi): Promise<Pick<Baseline, 'flux' | '
   }
 }
 
+/** What comes from outside, and other clusters. */
+export async function readOutside(api: KubernetesApi): Promise<Pick<Baseline, 'externalSecrets' | 'peerings'>> {
+  const [externalSecrets, peerings] = await Promise.all([readExternalSecrets(api), readPeerings(api)])
+  return { externalSecrets, peerings }
+}
+
+/** The hosts that are served, and what is answered for each. */
+export async function readIngress(
+  api: KubernetesApi,
+  ask: Surroundings['askIngress'],
+): Promise<Pick<Baseline, 'hosts' | 'ingress'>> {
+  const hosts = await readHosts(api)
+  return { hosts, ingress: ask === undefined ? [] : await ask(hosts.map(({ host }) => host)) }
+}
+
 function nodeState(node: Node): Baseline['nodes'][number] {
   return {
     key: `Node ${node.metadata.name}`,
@@ -136,38 +169,6 @@ function nodeState(node: Node): Baseline['nodes'][number] {
     virtual: isVirtual(node),
     kubelet: node.status?.nodeInfo?.kubeletVersion ?? '',
   }
-}
-
-/** Of a thousand pods only a few words are kept, page by page. */
-async function podsByOwner(api: KubernetesApi): Promise<Baseline['pods']> {
-  const controllers = new Map([
-    ...(await controllersIn(api, '/apis/apps/v1/replicasets')),
-    ...(await controllersIn(api, '/apis/batch/v1/jobs')),
-  ])
-  const groups = new Map<string, Baseline['pods'][number]>()
-  for await (const page of api.pages<Pod>('/api/v1/pods')) {
-    for (const pod of page.filter((each) => !isFinished(each))) {
-      const owner = describeOwner(ownerOf(pod, controllers), pod)
-      const group = groups.get(owner) ?? { owner, total: 0, ready: 0, restarts: 0, notReady: [] }
-      group.total += 1
-      group.restarts += restartsOf(pod)
-      if (isReady(pod)) group.ready += 1
-      else group.notReady.push({ pod: fullName(pod), why: whyNotReady(pod) })
-      groups.set(owner, group)
-    }
-  }
-  return [...groups.values()]
-}
-
-async function controllersIn(api: KubernetesApi, path: string): Promise<Controllers> {
-  const found = new Map<string, ReturnType<typeof controllerOf>>()
-  for await (const page of api.pages(path))
-    for (const [uid, controller] of controllersOf(page)) found.set(uid, controller)
-  return found
-}
-
-function restartsOf(pod: Pod): number {
-  return (pod.status.containerStatuses ?? []).reduce((sum, container) => sum + container.restartCount, 0)
 }
 
 function volumeState(volume: PersistentVolume): Baseline['volumes'][number] {

@@ -1,12 +1,20 @@
 import type { Baseline } from './baseline.ts'
-import type { Finding } from './check.ts'
+import type { CheckResult, Finding } from './check.ts'
 import { clusterChecks } from './checks/cluster.ts'
+import { connectivityChecks } from './checks/connectivity.ts'
 import { gitopsChecks } from './checks/gitops.ts'
+import { appeared, presenceChecks } from './checks/presence.ts'
 import type { Comparable, StateCheck } from './checks/state-check.ts'
 import { storageChecks } from './checks/storage.ts'
 
 /** Every check of a cluster's state, in the order of the guide's verification section. */
-export const stateChecks: readonly StateCheck[] = [...clusterChecks, ...storageChecks, ...gitopsChecks]
+export const stateChecks: readonly StateCheck[] = [
+  ...presenceChecks,
+  ...clusterChecks,
+  ...storageChecks,
+  ...gitopsChecks,
+  ...connectivityChecks,
+]
 
 /** The checks that compare with before, and which kind of loss shows in them. */
 const lossesShowAs: Record<string, 'object' | 'changes' | undefined> = {
@@ -33,37 +41,54 @@ export interface Comparison {
   readonly warnings: readonly NamedFinding[]
   /** new, and said before the evening: a rebuild from Git loses it */
   readonly announced: readonly NamedFinding[]
+  /** objects that are there now and were not */
+  readonly appeared: readonly string[]
+  /** checks that could not look, and why */
+  readonly notChecked: readonly { readonly name: string; readonly why: string }[]
 }
 
 /**
  * Runs the same checks on the state before and on the state now: what both find was broken before, what only the second
  * finds is new.
- * @param others findings of checks that look at the live cluster alone (machines, ingress); they count as new
+ * @param before null when nobody has noted it: then all that is broken is new
+ * @param looked what the checks of the live machines have found, which no baseline holds; it counts as new
  * @param announced what was said to be lost: `object Deployment media/plex`, or `changes …` for what was changed in it by hand
  */
 export function compare(
-  before: Baseline,
+  before: Baseline | null,
   now: Baseline,
-  others: readonly NamedFinding[] = [],
+  looked: readonly CheckResult[] = [],
   announced: ReadonlySet<string> = new Set(),
 ): Comparison {
-  const then = findingsOf({ now: before, before })
-  const found = [...findingsOf({ now, before }), ...others]
+  const then = before === null ? [] : findingsOf({ now: before, before })
+  const found = [...findingsOf({ now, before: before ?? now }), ...looked.flatMap(named)]
   const wasBroken = new Set(then.map(identity))
   const isBroken = new Set(found.map(identity))
   const news = found.filter((finding) => !wasBroken.has(identity(finding)))
   const isAnnounced = ({ check, subject }: NamedFinding) => announced.has(`${lossesShowAs[check]} ${subject}`)
   const fresh = news.filter((finding) => !isAnnounced(finding))
   const newlyBroken = fresh.filter((finding) => finding.severity === 'error')
-  const unsettled = new Set(newlyBroken.map((finding) => finding.check))
   return {
     newlyBroken,
     brokenBefore: found.filter((finding) => wasBroken.has(identity(finding))),
-    fine: stateChecks.map((check) => check.name).filter((name) => !unsettled.has(name)),
+    fine: namesWithout(newlyBroken, looked),
     healed: then.filter((finding) => !isBroken.has(identity(finding))),
     warnings: fresh.filter((finding) => finding.severity === 'warning'),
     announced: news.filter(isAnnounced),
+    appeared: before === null ? [] : appeared(now, before),
+    notChecked: looked.flatMap(({ name, notChecked }) => (notChecked === undefined ? [] : [{ name, why: notChecked }])),
   }
+}
+
+function named({ name, findings }: CheckResult): NamedFinding[] {
+  return findings.map((finding) => ({ ...finding, check: name }))
+}
+
+/** Names of the checks that have looked, and found nothing that is newly broken. */
+function namesWithout(newlyBroken: readonly NamedFinding[], looked: readonly CheckResult[]): string[] {
+  const unsettled = new Set(newlyBroken.map(({ check }) => check))
+  const live = looked.filter(({ notChecked }) => notChecked === undefined)
+  return [...stateChecks, ...live].map(({ name }) => name).filter((name) => !unsettled.has(name))
 }
 
 /** Findings of all state checks, each with the check's name. */

@@ -1,13 +1,9 @@
-import { z } from 'zod'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import { isRebuilt } from '../kubernetes/rebuilt.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
-import { type Baseline, takeBaseline } from './baseline.ts'
-import { type Comparison, compare, isConverging, type NamedFinding } from './comparison.ts'
-
-/** What else is looked at each time: findings about the live machines, which no baseline holds. */
-export type Look = () => Promise<readonly NamedFinding[]>
+import { isConverging, type NamedFinding } from './comparison.ts'
+import type { Look, Seen } from './look.ts'
 
 /**
  * Whether a drain of this run is not taken back. What it quieted does not come back by waiting, but by resume. A cluster that was
@@ -18,35 +14,22 @@ export async function isQuieted(migration: Migration, api: KubernetesApi): Promi
   return migration.journal.changes({ phase: 'drain' }).some(({ undo, state }) => undo !== null && state !== 'undone')
 }
 
-/** A comparison, and the state that it was made of. */
-export interface Converged extends Comparison {
-  readonly now: Baseline
-}
-
 /**
- * Compares until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is
+ * Looks until nothing is newly broken, or nothing that is broken can come right by itself, or CONVERGE_TIMEOUT is
  * over. While a drain of this run is not taken back, it looks once.
- * @returns the last comparison, however it ended
+ * @returns what was seen last, however it ended
  */
-export async function converge(
-  migration: Migration,
-  api: KubernetesApi,
-  before: Baseline,
-  look: Look,
-): Promise<Converged> {
-  let last: Converged | undefined
+export async function converge(migration: Migration, api: KubernetesApi, look: Look): Promise<Seen> {
+  let last: Seen | undefined
   const quieted = await isQuieted(migration, api)
-  const announced = new Set(migration.recall('announced-losses', z.array(z.string())) ?? [])
   const condition = {
     name: 'nothing is newly broken',
     timeoutSeconds: migration.settings.convergeTimeout,
     everyMs: 2000,
     probe: async () => {
-      const [now, others] = await Promise.all([takeBaseline(api, { now: migration.clock.now() }), look()])
-      const comparison = { ...compare(before, now, others, announced), now }
-      last = comparison
-      const broken = comparison.newlyBroken
-      if (broken.length === 0 || quieted || !isConverging(comparison)) return { met: true as const, value: comparison }
+      last = await look()
+      const broken = last.newlyBroken
+      if (broken.length === 0 || quieted || !isConverging(last)) return { met: true as const, value: last }
       return { met: false as const, saw: `${broken.length} newly broken: ${firstOf(broken)}` }
     },
   }

@@ -2,7 +2,8 @@ import type { Baseline } from './baseline.ts'
 
 /** A cluster in numbers, as `[what, how many]`, always in the same order. */
 export function figuresOf(state: Baseline): [string, string][] {
-  const { nodes, workloads, pods, cronJobs, volumes, claims, flux, applications, externalSecrets, ingress } = state
+  const { nodes, workloads, pods, cronJobs, volumes, claims, flux, applications } = state
+  const { externalSecrets, peerings, mesh, ingress } = state
   return [
     ['Nodes ready', share(nodes, ({ ready }) => ready)],
     ['Nodes schedulable', share(nodes, ({ schedulable }) => schedulable)],
@@ -17,6 +18,8 @@ export function figuresOf(state: Baseline): [string, string][] {
     ['Argo CD Applications synced', share(applications, ({ sync }) => sync === 'Synced')],
     ['Argo CD Applications healthy', share(applications, ({ health }) => health === 'Healthy')],
     ['External Secrets ready', share(externalSecrets, ({ ready }) => ready === 'True')],
+    ['Liqo peerings established', share(peerings, ({ trouble }) => trouble === '')],
+    ['Mesh peers that answer', share(mesh, ({ answers }) => answers)],
     ['Ingress hosts that answer', share(ingress, ({ status }) => status !== null)],
   ]
 }

@@ -1,10 +1,7 @@
 import { request } from 'node:http'
 import pMap from 'p-map'
 import { messageOf } from '../migration/errors.ts'
-import type { Baseline } from './baseline.ts'
-import type { NamedFinding } from './comparison.ts'
 
-const check = 'Ingress answers by Host header'
 const concurrency = 16
 const timeoutMs = 5_000
 
@@ -24,35 +21,9 @@ export async function askIngress(hosts: readonly string[], address: string, port
   return pMap(hosts, (host) => ask(host, address, port), { concurrency })
 }
 
-/**
- * Hosts that do not answer now. Whether they ever did, a baseline without answers cannot tell: then it is a warning.
- */
-export async function ingressFindings(before: Baseline, address: string, port = 80): Promise<NamedFinding[]> {
-  const hosts = before.hosts.map(({ host }) => host)
-  const answers = await askIngress(hosts, address, port)
-  const known = new Map(before.ingress.map((answer) => [answer.host, isServed(answer)]))
-  // Silent before and silent now is nothing that this evening did.
-  const silent = answers.filter((answer) => !isServed(answer) && known.get(answer.host) !== false)
-  if (silent.length > 1 && silent.length === hosts.length && known.size === 0) {
-    const [first] = silent
-    return first ? [{ ...findingOf(first, address, false), subject: `all ${hosts.length} hosts` }] : []
-  }
-  return silent.map((answer) => findingOf(answer, address, known.get(answer.host) === true))
-}
-
-function isServed({ status }: { status: number | null }): boolean {
+/** Whether somebody stands behind the host: what says "not found" or "bad gateway" is the ingress controller itself. */
+export function isServed({ status }: Pick<Answer, 'status'>): boolean {
   return status !== null && status !== 404 && (status < 502 || status > 504)
-}
-
-function findingOf(answer: Answer, address: string, answeredBefore: boolean): NamedFinding {
-  return {
-    check,
-    subject: answer.host,
-    evidence: answeredBefore ? `${answer.saw}; it was served before` : answer.saw,
-    severity: answeredBefore ? 'error' : 'warning',
-    wayOut: `curl -v -H "Host: ${answer.host}" http://${address}`,
-    converging: true,
-  }
 }
 
 function ask(host: string, address: string, port: number): Promise<Answer> {

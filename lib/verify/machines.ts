@@ -1,13 +1,11 @@
+import { z } from 'zod'
 import { messageOf } from '../migration/errors.ts'
 import { parseAddress } from '../network/addresses.ts'
 import { describeDoors, isOff, knockAtAllDoors } from '../network/ports.ts'
 import type { Settings } from '../settings.ts'
 import { etcdAlarms, etcdMembers, etcdService } from '../talos/etcd.ts'
 import type { Talosctl, Target } from '../talos/talosctl.ts'
-import type { Severity } from './check.ts'
-import type { NamedFinding } from './comparison.ts'
-
-const check = 'etcd is healthy'
+import type { Finding, Severity } from './check.ts'
 
 /** The machine that is the control plane now: in scenario B the one at the new address. */
 export function controlPlane(settings: Pick<Settings, 'scenario' | 'newNodeAddress' | 'nodeAddress'>): Target {
@@ -16,16 +14,56 @@ export function controlPlane(settings: Pick<Settings, 'scenario' | 'newNodeAddre
   return { address: parseAddress(address, 'NEW_TALOS_NODE or TALOS_NODE') }
 }
 
+const serviceState = z.looseObject({ running: z.boolean(), healthy: z.boolean(), unknown: z.boolean().default(false) })
+const machineState = z.looseObject({
+  stage: z.string(),
+  status: z
+    .looseObject({
+      ready: z.boolean(),
+      unmetConditions: z.array(z.looseObject({ name: z.string(), reason: z.string() })).nullish(),
+    })
+    .optional(),
+})
+
+/**
+ * What Talos says of the machine and its services: what `talosctl health` goes by, without its refusal of Nodes that Talos did not make.
+ * Source: Talos reference, runtime.talos.dev, MachineStatuses and Services (v1alpha1)
+ */
+export async function machineFindings(talosctl: Talosctl, target: Target): Promise<Finding[]> {
+  const finding = (subject: string, evidence: string, wayOut: string): Finding => ({
+    ...{ subject, evidence, wayOut, severity: 'error', converging: true },
+  })
+  const [machines, services] = await Promise.all([
+    talosctl.resources(target, 'machinestatus', machineState),
+    talosctl.resources(target, 'services', serviceState),
+  ])
+  const unwell = machines.filter(({ spec }) => spec.stage !== 'running' || spec.status?.ready === false)
+  return [
+    ...unwell.map(({ spec: { stage, status } }) => {
+      const unmet = (status?.unmetConditions ?? []).map(({ name, reason }) => `; ${name}: ${reason}`)
+      return finding(`the machine at ${target.address}`, `its stage is ${stage}${unmet.join('')}`, 'talosctl dmesg')
+    }),
+    ...services
+      // Of one that has no health check nothing is known, and that is well.
+      .filter(({ spec }) => !spec.running || (!spec.healthy && !spec.unknown))
+      .map(({ id, spec }) => {
+        const evidence = spec.running ? 'it runs, and is not healthy' : 'it does not run'
+        return finding(
+          `service ${id} on ${target.address}`,
+          evidence,
+          `talosctl --nodes ${target.address} service ${id}`,
+        )
+      }),
+  ]
+}
+
 /** Scenario B: what still answers at the old address. The old machine must stay fenced, and whoever goes there is to be refused. */
-export async function oldAddressFindings(
-  settings: Pick<Settings, 'scenario' | 'nodeAddress'>,
-): Promise<NamedFinding[]> {
+export async function oldAddressFindings(settings: Pick<Settings, 'scenario' | 'nodeAddress'>): Promise<Finding[]> {
   if (settings.scenario !== 'B') return []
   const address = parseAddress(settings.nodeAddress, 'TALOS_NODE')
   const doors = await knockAtAllDoors(address)
   if (isOff(doors, address)) return []
   const finding = {
-    check: 'Nothing answers at the old address',
     subject: address,
     evidence: describeDoors(doors),
     wayOut: 'If it is the old machine, switch it off: two control planes with one identity must never run at once.',
@@ -34,9 +72,8 @@ export async function oldAddressFindings(
 }
 
 /** What is wrong with etcd, as the machine itself sees it: its service, its members, its alarms. */
-export async function etcdFindings(talosctl: Talosctl, target: Target): Promise<NamedFinding[]> {
-  const finding = (evidence: string, severity: Severity = 'error'): NamedFinding => ({
-    check,
+export async function etcdFindings(talosctl: Talosctl, target: Target): Promise<Finding[]> {
+  const finding = (evidence: string, severity: Severity = 'error'): Finding => ({
     subject: `etcd on ${target.address}`,
     evidence,
     severity,

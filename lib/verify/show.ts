@@ -9,12 +9,15 @@ const columns = ['check', 'what', 'evidence', 'what to do']
 
 /** The three lists that verify ends with, and what else is worth a look. */
 export function showComparison(console: Screen, comparison: Comparison): void {
-  if (comparison.fine.length > 0) console.info(`Fine: ${comparison.fine.join(' · ')}`)
-  list(console, 'Healed since the backup', comparison.healed)
-  list(console, 'Broken before too', comparison.brokenBefore)
-  list(console, 'New, but no error', comparison.warnings)
-  list(console, 'Lost, as was announced', comparison.announced)
-  list(console, 'Newly broken', comparison.newlyBroken)
+  const { fine, notChecked, healed, brokenBefore, warnings, announced, newlyBroken } = comparison
+  if (fine.length > 0) console.info(`Fine: ${fine.join(' · ')}`)
+  showNotChecked(console, notChecked)
+  if (comparison.appeared.length > 0) console.info(`Appeared since the backup: ${comparison.appeared.join(', ')}`)
+  list(console, 'Healed since the backup', healed)
+  list(console, 'Broken before too', brokenBefore)
+  list(console, 'New, but no error', warnings)
+  list(console, 'Lost, as was announced', announced)
+  list(console, 'Newly broken', newlyBroken)
 }
 
 /** @throws OperatorError when anything is newly broken */
@@ -35,8 +38,8 @@ export function failOnNewlyBroken(comparison: Comparison): void {
 export function showChecks(console: Screen, results: readonly CheckResult[]): void {
   const fine = results.filter((result) => result.findings.length === 0 && result.notChecked === undefined)
   if (fine.length > 0) console.info(`Fine: ${fine.map((result) => result.name).join(' · ')}`)
-  const skipped = results.flatMap(({ name, notChecked }) => (notChecked === undefined ? [] : [[name, notChecked]]))
-  if (skipped.length > 0) console.table('Not checked', ['check', 'why'], skipped)
+  const skipped = results.flatMap(({ name, notChecked: why }) => (why === undefined ? [] : [{ name, why }]))
+  showNotChecked(console, skipped)
   const found = results.flatMap(({ name, findings }) => findings.map((finding) => ({ ...finding, check: name })))
   list(
     console,
@@ -63,8 +66,30 @@ export function failOnErrors(results: readonly CheckResult[]): void {
   )
 }
 
+function showNotChecked(console: Screen, skipped: Comparison['notChecked']): void {
+  const rows = skipped.map(({ name, why }) => [name, why])
+  if (rows.length > 0) console.table('Not checked', ['check', 'why'], rows)
+}
+
 function list(console: Screen, title: string, findings: readonly NamedFinding[]): void {
   if (findings.length === 0) return
-  const rows = findings.map(({ check, subject, evidence, wayOut }) => [check, subject, evidence, wayOut])
+  const rows = gathered(findings).map(({ check, subject, evidence, wayOut }) => [check, subject, evidence, wayOut])
   console.table(`${title} (${findings.length})`, columns, rows)
+}
+
+/** From so many on, those of one check with one evidence are one row: all names of an ingress that is away say one thing. */
+const many = 8
+
+function gathered(findings: readonly NamedFinding[]): NamedFinding[] {
+  const alike = new Map<string, NamedFinding[]>()
+  for (const finding of findings) {
+    const key = `${finding.check}: ${finding.evidence}`
+    alike.set(key, [...(alike.get(key) ?? []), finding])
+  }
+  return [...alike.values()].flatMap((group) => {
+    const [first] = group
+    if (first === undefined || group.length < many) return group
+    const subject = `${group.length} of them: ${group.map(({ subject: each }) => each).join(', ')}`
+    return [{ ...first, subject }]
+  })
 }

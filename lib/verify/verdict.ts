@@ -6,7 +6,7 @@ import type { Migration } from '../migration/migration.ts'
 import { redacted } from '../migration/redact.ts'
 import { baselineSchema } from './baseline.ts'
 import type { CheckResult } from './check.ts'
-import type { Converged } from './convergence.ts'
+import type { Seen } from './look.ts'
 
 const finding = z.object({ check: z.string(), subject: z.string(), evidence: z.string(), wayOut: z.string() })
 const findings = z.array(finding)
@@ -18,6 +18,7 @@ const verdictSchema = z.object({
   healed: findings,
   warnings: findings,
   announced: findings,
+  appeared: z.array(z.string()).default([]),
   fine: z.array(z.string()),
   now: baselineSchema,
 })
@@ -38,9 +39,9 @@ const verdictFile = 'verdict.json'
 const preflightFile = 'preflight.json'
 
 /** Keeps the newest comparison in the run's folder, for the report; without a run there is no folder to keep it in. */
-export async function keepVerdict(migration: Migration, verdict: Converged): Promise<void> {
-  const { newlyBroken, brokenBefore, healed, warnings, announced, fine, now } = verdict
-  const lists = { newlyBroken, brokenBefore, healed, warnings, announced, fine: [...fine] }
+export async function keepVerdict(migration: Migration, verdict: Seen): Promise<void> {
+  const { newlyBroken, brokenBefore, healed, warnings, announced, appeared, fine, now } = verdict
+  const lists = { newlyBroken, brokenBefore, healed, warnings, announced, appeared: [...appeared], fine: [...fine] }
   await keep(migration, verdictFile, { at: now.takenAt, ...lists, now })
 }
 
@@ -76,14 +77,19 @@ export interface VerdictList {
 export function listsOf(verdict: Verdict | PreflightVerdict): VerdictList[] {
   const list = (title: string, own: VerdictList['findings'], bad = false) => ({ title, bad, findings: own })
   if ('errors' in verdict) return [list('Errors', verdict.errors, true), list('Warnings', verdict.warnings)]
-  const { newlyBroken, warnings, announced, brokenBefore, healed } = verdict
+  const { newlyBroken, warnings, announced, brokenBefore, healed, appeared } = verdict
   return [
     list('Newly broken', newlyBroken, true),
     list('New, but no error', warnings),
     list('Lost, as was announced', announced),
     list('Broken before too', brokenBefore),
     list('Healed since the backup', healed),
+    list('Appeared since the backup', appeared.map(asFinding)),
   ]
+}
+
+function asFinding(subject: string): VerdictList['findings'][number] {
+  return { check: 'Present', subject, evidence: 'it was not there at the time of the backup', wayOut: '' }
 }
 
 async function keep({ runFolder, dryRun }: Migration, name: string, content: unknown): Promise<void> {

@@ -124,7 +124,7 @@ async function tellsOfVolumes(t: ExecutionContext, api: KubernetesApi, volumes: 
       claim: null,
       phase: 'Available',
       fate: 'preserved',
-      place: { type: 'nfs', server: '192.0.2.30', path: '/volume1/surveillance' },
+      place: { type: 'nfs', server: 'synology.home.arpa', path: '/volume1/surveillance' },
       reclaimPolicy: 'Retain',
       usedBy: [],
     },
@@ -141,9 +141,9 @@ async function tellsOfVolumes(t: ExecutionContext, api: KubernetesApi, volumes: 
 
 function tellsOfDependencies(t: ExecutionContext, found: Dependencies): void {
   t.deepEqual([...new Set(found.nfs.map(({ server }) => server))].toSorted(), [
-    '192.0.2.20',
-    '192.0.2.21',
-    '192.0.2.30',
+    'fatboy.home.arpa',
+    'truenas.home.arpa',
+    'synology.home.arpa',
   ])
   t.deepEqual(found.secretStores, [
     {

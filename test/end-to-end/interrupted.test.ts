@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { makeWorkFolder } from '../../lib/rehearsal/work-folder.ts'
+import { allProcesses, processesBelow } from '../../lib/rehearsal/processes.ts'
+import { makeWorkFolder, removeWorkFolder } from '../../lib/rehearsal/work-folder.ts'
 import { projectFolder } from '../../lib/settings.ts'
-import { allProcesses, processesBelow } from './processes.ts'
 
 interface Rehearsing {
   child: ChildProcess
@@ -74,6 +74,6 @@ test('a rehearsal that is killed takes its run and its machines with it, and the
   await until(() => left().length === 0 && using(folder).length === 0, 'the end of its processes', 40)
   t.true(readdirSync(folder).includes('owner.json'))
   const next = makeWorkFolder(false)
-  rmSync(next, { recursive: true, maxRetries: 10 })
+  removeWorkFolder(next)
   t.false(existsSync(folder))
 })

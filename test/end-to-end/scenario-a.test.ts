@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
 import { parse } from 'yaml'
+import { openForWriting, processesBelow } from '../../lib/rehearsal/processes.ts'
 import { projectFolder } from '../../lib/settings.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { assertAsBefore, rollBackThoughKilled } from './going-back.ts'
 import { memoryFolder, type Practice, practise } from './on-practice-cluster.ts'
-import { openForWriting, processesBelow } from './processes.ts'
 
 const secretCanary = 'canary-in-a-secret-b7f2e1'
 const configCanary = 'canary-in-the-machine-config-93ac55'
@@ -35,8 +35,12 @@ test('scenario A, phase by phase: nothing is lost, no secret is written or shown
     const command = [`migrate:${task}`, `MEMORY_DIR=${memory}`, `BACKUP_COPY_TO=${copies}`, '--', ...flags]
     const { exitCode, output } = await practice.task(command, { environment, onStart: (pid) => watched.follow(pid) })
     t.is(exitCode, 0, `migrate:${task}\n${output}`)
+    return output
   }
-  for (const phase of phases) await type(phase)
+  for (const phase of phases) {
+    const output = await type(phase)
+    if (phase === 'preflight') t.notRegex(output, /Errors|Warnings/, 'there is nothing wrong with a healthy homelab')
+  }
   await practice.prove()
   assertReported(t, practice)
   await bringsASecretBack(t, practice, () => type('restore', '--namespace', 'media', '--resource', 'secrets'))
@@ -82,7 +86,7 @@ function assertReported(t: ExecutionContext, { cluster }: Practice) {
 }
 
 /** A Secret that somebody deleted comes back with its values, which pass through memory alone. */
-async function bringsASecretBack(t: ExecutionContext, { cluster }: Practice, restore: () => Promise<void>) {
+async function bringsASecretBack(t: ExecutionContext, { cluster }: Practice, restore: () => Promise<unknown>) {
   const path = '/api/v1/namespaces/media/secrets/registry-pull'
   const api = await cluster.api()
   const { data } = await api.get(path)

@@ -82,7 +82,12 @@ export async function startBareCluster(options: BareClusterOptions = {}): Promis
         ...(options.controllers === undefined ? [] : [`--controllers=${options.controllers}`]),
       ]
       start(binaries['kube-controller-manager'], [...connect, ...quiet, ...manager])
-      start(binaries['kube-scheduler'], [...connect, ...quiet, '--secure-port', '10259', '--cert-dir', 'scheduler'])
+      const scheduler = [
+        ...['--secure-port', '10259', '--cert-dir', 'scheduler'],
+        // Of 1.34.0 a pod may miss the event that it waits for, and would be looked at again after five minutes.
+        ...['--feature-gates', 'SchedulerAsyncAPICalls=false', '--pod-max-in-unschedulable-pods-duration', '20s'],
+      ]
+      start(binaries['kube-scheduler'], [...connect, ...quiet, ...scheduler])
       const stages = join(folder, 'stages.yaml')
       if (options.stages !== undefined) writeFileSync(stages, options.stages)
       const kwok = [

@@ -69,7 +69,7 @@ test("a chain runs the scenario's phases of those that it has, and tells what is
   const folder = newFolder()
   const called: string[] = []
   const link = (name: string) => ({ name, flags: {}, body: async () => void called.push(name) })
-  const told = (name: string) => ({ pauseBefore: name, tell: () => void called.push(`tell ${name}`) })
+  const told = (name: string) => ({ pauseBefore: name, inShort: '', tell: () => void called.push(`tell ${name}`) })
   const console = listeningConsole()
   const exit = (code: number): never => {
     throw new Error(`exit ${code}`)

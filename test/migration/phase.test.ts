@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest from 'ava'
-import { OperatorError } from '../../lib/migration/errors.ts'
+import { Interrupted, OperatorError } from '../../lib/migration/errors.ts'
 import { newFolder, runIn } from './run-in-folder.ts'
 
 // One after the other: every phase listens for the signals of this process.
@@ -190,4 +190,15 @@ test('a phase that the evening of a scenario does not have is refused before any
 test('what is to be typed after a dry run is what was typed, without --dry-run', async (t) => {
   const { lines } = await runIn(newFolder(), 'plan', async () => undefined, ['--dry-run', '--verbose'])
   t.true(lines.includes('info Nothing was changed. To do it: task migrate:plan -- --verbose'), lines.join('\n'))
+})
+
+test('what only watches may be done at any time, and the journal does not tell of it', async (t) => {
+  const folder = await backedUp()
+  const watching = async () => {
+    throw new Interrupted('watching')
+  }
+  const journal = readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8')
+  t.is((await runIn(folder, 'verify', watching, ['--watch'], {}, { watch: 'boolean' })).code, 130)
+  t.is(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), journal)
+  t.is((await runIn(folder, 'verify', watching, [], {}, { watch: 'boolean' })).code, 1, 'and else it is not its turn')
 })

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { systemClock } from '../../lib/migration/clock.ts'
+import type { FlagKinds } from '../../lib/migration/command-line.ts'
 import type { Console } from '../../lib/migration/console.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
 import { runPhase } from '../../lib/migration/phase.ts'
@@ -12,6 +13,7 @@ export function environmentIn(folder: string): Record<string, string> {
     HOMELAB_DIR: folder,
     OUTPUT_DIR: join(folder, 'output'),
     BACKUP_DIR: join(folder, 'backup'),
+    EARLIER_RUNS_DIR: join(folder, 'runs'),
     OPERATOR_TALOSCONFIG: join(folder, 'home/.talos/config'),
     OPERATOR_KUBECONFIG: join(folder, 'home/.kube/config'),
     HOSTS_FILE: join(folder, 'home/hosts'),
@@ -38,10 +40,13 @@ export function listeningConsole(): Console & { lines: string[] } {
     stepEnd: (title, outcome, _seconds, note) => hear('step')(title, outcome, ...(note ? [note] : [])),
     change: hear('change'),
     detail: hear('detail'),
+    live: hear('live'),
     info: hear('info'),
     warn: hear('warn'),
     error: (error) => hear('error')(error.what, error.means ?? '', error.next ?? ''),
     bug: (error) => hear('bug')(String(error)),
+    call: () => undefined,
+    facts: () => undefined,
     table: hear('table'),
     pause: () => undefined,
     resume: () => undefined,
@@ -55,6 +60,7 @@ export async function runIn(
   body: (migration: Migration) => Promise<void>,
   args: string[] = [],
   more: Record<string, string> = {},
+  flags: FlagKinds = {},
 ) {
   const console = listeningConsole()
   const exit = (code: number): never => {
@@ -69,6 +75,6 @@ export async function runIn(
     console,
     prompt,
   }
-  const code = await runPhase({ name, body, flags: {} }, surroundings)
+  const code = await runPhase({ name, body, flags }, surroundings)
   return { code, lines: console.lines }
 }

@@ -1,17 +1,17 @@
 import test from 'ava'
 import { type Baseline, baselineSchema } from '../../lib/verify/baseline.ts'
 import { compare, isConverging, type NamedFinding } from '../../lib/verify/comparison.ts'
+import { emptyState } from './states.ts'
 
 const healthy: Baseline = {
-  version: 1,
-  takenAt: '2025-12-04T20:00:00.000Z',
+  ...emptyState,
   nodes: [{ key: 'Node talos00', ready: true, schedulable: true, virtual: false, kubelet: 'v1.34.0' }],
   workloads: [
     { key: 'Deployment media/plex', wanted: 1, ready: 1, observed: true },
     { key: 'StatefulSet databases/postgres', wanted: 1, ready: 1, observed: true },
     { key: 'DaemonSet kube-system/proxy', wanted: 1, ready: 1, observed: true },
   ],
-  pods: [{ owner: 'Deployment media/plex', total: 1, ready: 1, restarts: 0, notReady: [] }],
+  pods: [{ owner: 'Deployment media/plex', total: 1, ready: 1, restarts: 0, restarting: [], notReady: [] }],
   cronJobs: [{ key: 'CronJob backups/restic', suspended: false }],
   volumes: [{ key: 'PersistentVolume pv-1', phase: 'Bound', storageClass: 'local-path', claim: 'media/config' }],
   claims: [{ key: 'PersistentVolumeClaim media/config', phase: 'Bound', storageClass: 'local-path', size: '1Gi' }],
@@ -20,8 +20,6 @@ const healthy: Baseline = {
   ],
   applications: [{ key: 'Application argocd/media', automated: true, sync: 'Synced', health: 'Healthy', message: '' }],
   externalSecrets: [{ key: 'ExternalSecret media/token', ready: 'True', message: 'synced' }],
-  hosts: [],
-  ingress: [],
 }
 
 const names = (findings: readonly NamedFinding[]) => findings.map(({ check, subject }) => `${check}: ${subject}`)
@@ -67,10 +65,38 @@ test('what was broken before and is not any more is healed', (t) => {
   t.deepEqual(brokenBefore, [])
 })
 
-test('what has vanished is newly broken; what has appeared is not', (t) => {
+test('what has vanished is newly broken; what has appeared is not, and is listed', (t) => {
   const without = { ...healthy, workloads: healthy.workloads.slice(1) }
   t.deepEqual(names(compare(healthy, without).newlyBroken), ['Nothing is missing: Deployment media/plex'])
-  t.deepEqual(compare(without, healthy).newlyBroken, [])
+  const { newlyBroken, appeared } = compare(without, healthy)
+  t.deepEqual([newlyBroken, appeared], [[], ['Deployment media/plex']])
+})
+
+test('of a kind that an older baseline has not noted, nothing has appeared', (t) => {
+  const now = { ...healthy, names: [{ key: 'Secret media/token' }] }
+  t.deepEqual(compare(healthy, now).appeared, [])
+  t.deepEqual(compare(now, { ...now, names: [...now.names, { key: 'Secret media/more' }] }).appeared, [
+    'Secret media/more',
+  ])
+})
+
+test('without a baseline all that is broken counts as new, and nothing as vanished or appeared', (t) => {
+  const { newlyBroken, brokenBefore, appeared } = compare(null, changed('claims', { phase: 'Pending' }))
+  t.deepEqual(names(newlyBroken), ['PersistentVolumeClaims are bound: PersistentVolumeClaim media/config'])
+  t.deepEqual([brokenBefore, appeared], [[], []])
+})
+
+test('what a check of the live machines finds counts as new; one that could not look is not called fine', (t) => {
+  const finding = { subject: 'etcd', evidence: 'NOSPACE', severity: 'error' as const, wayOut: '' }
+  const looked = [
+    { name: 'etcd is healthy', findings: [finding], seconds: 1 },
+    { name: 'The machine is healthy', findings: [], seconds: 1 },
+    { name: "Nebula's certificates hold", findings: [], seconds: 1, notChecked: 'no nebula-cert' },
+  ]
+  const { newlyBroken, fine, notChecked } = compare(healthy, healthy, looked)
+  t.deepEqual(names(newlyBroken), ['etcd is healthy: etcd'])
+  t.deepEqual([fine.includes('The machine is healthy'), fine.includes("Nebula's certificates hold")], [true, false])
+  t.deepEqual(notChecked, [{ name: "Nebula's certificates hold", why: 'no nebula-cert' }])
 })
 
 const forgotten: [string, Baseline, string][] = [
@@ -156,13 +182,19 @@ test('what is still coming up is waited for', (t) => {
 })
 
 test('a warning alone is not waited for', (t) => {
-  const finding: NamedFinding = {
-    check: 'Ingress',
-    subject: 'x',
-    evidence: 'HTTP 503',
-    severity: 'warning',
-    wayOut: '',
-    converging: true,
-  }
-  t.false(isConverging(compare(healthy, healthy, [finding])))
+  const finding = { subject: 'x', evidence: 'HTTP 503', severity: 'warning' as const, wayOut: '', converging: true }
+  t.false(isConverging(compare(healthy, healthy, [{ name: 'Ingress', findings: [finding], seconds: 1 }])))
+})
+
+const answers = (status: number | null) => ({ ...healthy, ingress: [{ host: 'a.talos00', status, saw: 'x' }] })
+
+test('a host that was served and is not is newly broken; one that never was, was broken before', (t) => {
+  t.deepEqual(names(compare(answers(302), answers(503)).newlyBroken), ['Ingress answers by Host header: a.talos00'])
+  const { newlyBroken, brokenBefore } = compare(answers(null), answers(404))
+  t.deepEqual([newlyBroken, names(brokenBefore)], [[], ['Ingress answers by Host header: a.talos00']])
+})
+
+test('without answers from before, a host that is silent is a warning', (t) => {
+  const { newlyBroken, warnings } = compare(healthy, answers(null))
+  t.deepEqual([newlyBroken, names(warnings)], [[], ['Ingress answers by Host header: a.talos00']])
 })

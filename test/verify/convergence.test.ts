@@ -1,15 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import type { KubernetesApi } from '../../lib/kubernetes/api.ts'
-import { takeBaseline } from '../../lib/verify/baseline.ts'
+import { type Baseline, takeBaseline } from '../../lib/verify/baseline.ts'
+import { compare } from '../../lib/verify/comparison.ts'
 import { converge } from '../../lib/verify/convergence.ts'
+import type { Look } from '../../lib/verify/look.ts'
 import { type BareCluster, installDefinitions, startBareCluster } from '../kubernetes/bare-cluster.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
 
 let cluster: BareCluster
 let api: KubernetesApi
 const deployments = '/apis/apps/v1/namespaces/default/deployments'
-const nothingElse = async () => []
+/** A look at the API alone: there is no machine. */
+const lookFor =
+  (before: Baseline): Look =>
+  async () => {
+    const now = await takeBaseline(api)
+    return { ...compare(before, now), now }
+  }
 
 test.before(async () => {
   cluster = await startBareCluster()
@@ -52,7 +60,7 @@ test.serial('verify waits for what is still coming up', async (t) => {
   const before = await takeBaseline(api)
   await status('slow', 0)
   const { migration, lines } = testMigration()
-  const result = converge(migration, api, before, nothingElse)
+  const result = converge(migration, api, lookFor(before))
   while (!lines.some((line) => line.startsWith('detail') && line.includes('Deployment default/slow'))) await delay(20)
   await status('slow', 1)
   t.deepEqual((await result).newlyBroken, [])
@@ -63,7 +71,7 @@ test.serial('verify does not wait for what was broken before', async (t) => {
   await status('old', 0)
   const before = await takeBaseline(api)
   const { migration, lines } = testMigration()
-  const result = await converge(migration, api, before, nothingElse)
+  const result = await converge(migration, api, lookFor(before))
   t.deepEqual(
     result.brokenBefore.map(({ subject }) => subject),
     ['Deployment default/old'],
@@ -79,7 +87,7 @@ test.serial('verify does not wait for what only resume brings back', async (t) =
   await api.mergePatch(`${deployments}/slow`, { spec: { replicas: 0 } })
   await status('slow', 0)
   const { migration, lines } = testMigration()
-  const result = await converge(migration, api, before, nothingElse)
+  const result = await converge(migration, api, lookFor(before))
   t.deepEqual(
     result.newlyBroken.map(({ check }) => check),
     ['Replica counts are as before'],
@@ -96,7 +104,7 @@ test.serial('after CONVERGE_TIMEOUT verify ends with what it last saw', async (t
   const before = await takeBaseline(api)
   await status('slow', 0)
   const { migration } = testMigration({ CONVERGE_TIMEOUT: '1' })
-  const result = await converge(migration, api, before, nothingElse)
+  const result = await converge(migration, api, lookFor(before))
   t.deepEqual(
     result.newlyBroken.map(({ subject }) => subject),
     ['Deployment default/slow'],

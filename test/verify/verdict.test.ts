@@ -1,23 +1,19 @@
 import { join } from 'node:path'
 import test from 'ava'
-import type { Baseline } from '../../lib/verify/baseline.ts'
 import { beforeAndAfter } from '../../lib/verify/figures.ts'
 import { keepPreflight, keepVerdict, listsOf, readPreflight, readVerdict } from '../../lib/verify/verdict.ts'
 import { newFolder, runIn } from '../migration/run-in-folder.ts'
-
-const empty: Baseline = {
-  version: 1,
-  takenAt: '2026-11-24T23:10:00.000Z',
-  ...{ nodes: [], workloads: [], pods: [], cronJobs: [], volumes: [], claims: [] },
-  ...{ flux: [], applications: [], externalSecrets: [], hosts: [], ingress: [] },
-}
+import { emptyState as empty } from './states.ts'
 
 const finding = (subject: string, evidence = 'not ready') => ({
   ...{ check: 'Workloads are ready', subject, evidence, wayOut: 'kubectl describe' },
   severity: 'error' as const,
 })
 
-const nothing = { newlyBroken: [], brokenBefore: [], healed: [], warnings: [], announced: [], fine: [] }
+const nothing = {
+  ...{ newlyBroken: [], brokenBefore: [], healed: [], warnings: [], announced: [] },
+  ...{ fine: [], appeared: ['Deployment a/new'], notChecked: [] },
+}
 
 test('what verify has found is kept in the run, without what looks like a credential', async (t) => {
   const folder = newFolder()
@@ -35,6 +31,7 @@ test('what verify has found is kept in the run, without what looks like a creden
     ['Lost, as was announced', false, 0],
     ['Broken before too', false, 0],
     ['Healed since the backup', false, 0],
+    ['Appeared since the backup', false, 1],
   ])
 })
 

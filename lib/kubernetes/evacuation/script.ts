@@ -39,7 +39,7 @@ export function daemonScript(direction: Direction): string {
   return `${head}mkdir -p "$notes/facts" "$notes/sums"
 cat > "$notes/look" <<'END'
 ${head}${trees}case $1 in
-  facts) facts ${mounts.local} > "$notes/facts/facts" ;;
+  facts) flush ${mounts.local}; facts ${mounts.local} > "$notes/facts/facts" ;;
   sums) sums ${mounts.local} "$notes/sums/sums" ;;
 esac
 END
@@ -85,6 +85,9 @@ fail() { # exit code, words
 `
 
 const trees = String.raw`
+# That file system alone: a sync of all of them waits for whatever else the node writes, and for ever on a server that is gone.
+flush() { sync -f "$1" 2> /dev/null || sync; }
+
 sums() { # tree, file
   (cd "$1" && find . -type f -print0 | sort -z | xargs -0 -r sha256sum) > "$2" || fail ${exitCodes.notCopied} "Not every file of $1 can be read, or its sums cannot be written."
 }
@@ -102,6 +105,7 @@ const nearVolume = `
 local=${mounts.local}
 local_facts() { facts "$local" > "$notes/facts"; }
 local_sums() { sums "$local" "$1"; }
+flush_local() { flush "$local"; }
 `
 
 /** What a container runs that only reads a volume: the same sums as of a copy, as its last words. */
@@ -131,6 +135,8 @@ ask() { # what, file
 }
 local_facts() { ask facts "$notes/facts"; }
 local_sums() { ask sums "$1"; }
+# The daemon flushes the volume before it tells its facts.
+flush_local() { local_facts; }
 `
 
 const common = String.raw`
@@ -200,7 +206,7 @@ if ! alike "$local" "$data"; then
   alike "$local" "$data" || fail ${exitCodes.different} "It changes while it is copied, or the target keeps something else: $(differing)"
 fi
 mv "$book/copy.sha256" "$book/sha256"
-sync
+flush "$book"
 done_with "$book/sha256"
 `
 
@@ -218,7 +224,7 @@ if ! alike "$data" "$local"; then
   : > "$book/coming-back"
   copy "$data" "$local"
   alike "$data" "$local" || { copy "$data" "$local" --checksum; alike "$data" "$local"; } || fail ${exitCodes.different} "It is not as it was evacuated: $(differing)"
-  sync
+  flush_local
 fi
 rm -f "$book/coming-back"
 done_with "$book/sha256"

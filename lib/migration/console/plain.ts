@@ -45,6 +45,7 @@ export function createPlainConsole(out: LineSink, { quiet, verbose, colour }: Pl
       if (!quiet && text !== lastDetail) line(paint('dim', `   … ${text}`))
       lastDetail = text
     },
+    live: () => undefined,
     info: (text) => unlessQuiet(`   ${text}`),
     warn: (text) => line(paint('yellow', ` ! ${text}`)),
     error: (error) => {
@@ -57,6 +58,10 @@ export function createPlainConsole(out: LineSink, { quiet, verbose, colour }: Pl
       line(error instanceof Error ? (error.stack ?? error.message) : String(error))
       line('   What to do:    The journal holds what was done. The same command goes on from there.')
     },
+    call: (what) => {
+      if (verbose) line(paint('dim', `   > ${what}`))
+    },
+    facts: () => undefined,
     table: (title, columns, rows) => {
       line(`\n${paint('bold', title)}`)
       for (const row of renderTable(columns, rows)) line(`  ${row}`)

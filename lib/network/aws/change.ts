@@ -3,6 +3,7 @@ import { OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import type { Ec2, ElasticIp } from './ec2.ts'
 import { describeRule, isSameRule, type Rule } from './permissions.ts'
+import { takeBackPrefixList } from './prefix-lists.ts'
 
 const rule = z.object({
   group: z.string(),
@@ -73,6 +74,7 @@ export async function changeElasticIp(migration: Migration, ec2: Ec2, elasticIp:
 
 /** Takes one change in AWS back, after a look at what is there now. */
 export async function takeBackAws(ec2: Ec2, change: JournaledChange): Promise<Undone> {
+  if (change.undo?.kind === 'aws-prefix-list') return takeBackPrefixList(ec2, change)
   const made = changed.parse(change.undo)
   if (made.kind === 'aws-elastic-ip') return takeBackElasticIp(ec2, made)
   const isThere = (await ec2.rules()).some((each) => isSameRule(each, made.rule))

@@ -6,13 +6,18 @@ import {
   DescribeNetworkInterfacesCommand,
   EC2Client,
   EC2ServiceException,
+  type ManagedPrefixList,
+  ModifyManagedPrefixListCommand,
+  paginateDescribeManagedPrefixLists,
   paginateDescribeSecurityGroups,
+  paginateGetManagedPrefixListEntries,
   RevokeSecurityGroupEgressCommand,
   RevokeSecurityGroupIngressCommand,
 } from '@aws-sdk/client-ec2'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
 import type { Settings } from '../../settings.ts'
 import { permissionOf, type Rule, rulesOf } from './permissions.ts'
+import type { PrefixEntry } from './prefix-lists.ts'
 
 /** An Elastic IP and where it leads. */
 export type ElasticIp = {
@@ -38,6 +43,12 @@ export interface Ec2 {
   /** nothing happens when there is no such rule any more */
   revoke(rule: Rule): Promise<void>
   associate(allocation: string, networkInterface: string, privateAddress: string): Promise<void>
+  /** all entries of all prefix lists that are not AWS' own */
+  prefixEntries(): Promise<PrefixEntry[]>
+  /** All at once; begun when it returns, and ended when the list's state says so. */
+  modifyPrefixList(list: string, add: readonly PrefixEntry[], remove: readonly PrefixEntry[]): Promise<void>
+  /** such as modify-in-progress, modify-complete, modify-failed, and the reason of the last */
+  prefixListState(list: string): Promise<{ state: string; message: string }>
   close(): void
 }
 
@@ -65,6 +76,10 @@ export async function connectEc2({ awsRegion }: Pick<Settings, 'awsRegion'>): Pr
     revoke: (rule) => told('the end of a rule', () => revoke(client, rule)),
     associate: (allocation, networkInterface, privateAddress) =>
       told('where an Elastic IP leads', () => associate(client, allocation, networkInterface, privateAddress)),
+    prefixEntries: () => told('the prefix lists', () => allPrefixEntries(client)),
+    modifyPrefixList: (list, add, remove) =>
+      told('a change of a prefix list', () => modifyPrefixList(client, list, add, remove)),
+    prefixListState: (list) => told('the state of a prefix list', () => prefixListState(client, list)),
     close: () => client.destroy(),
   }
 }
@@ -85,6 +100,52 @@ async function allElasticIps(client: EC2Client): Promise<ElasticIp[]> {
     privateAddress: PrivateIpAddress || null,
     interface: NetworkInterfaceId || null,
   }))
+}
+
+async function allPrefixLists(client: EC2Client, ids?: string[]): Promise<ManagedPrefixList[]> {
+  const lists: ManagedPrefixList[] = []
+  const input = ids === undefined ? {} : { PrefixListIds: ids }
+  for await (const { PrefixLists = [] } of paginateDescribeManagedPrefixLists({ client }, input)) {
+    lists.push(...PrefixLists.filter(({ OwnerId }) => OwnerId !== 'AWS'))
+  }
+  return lists
+}
+
+async function allPrefixEntries(client: EC2Client): Promise<PrefixEntry[]> {
+  const entries: PrefixEntry[] = []
+  for (const { PrefixListId = '', PrefixListName = '' } of await allPrefixLists(client)) {
+    for await (const { Entries = [] } of paginateGetManagedPrefixListEntries({ client }, { PrefixListId })) {
+      entries.push(
+        ...Entries.map(({ Cidr = '', Description }) => {
+          return { list: PrefixListId, called: PrefixListName, cidr: Cidr, description: Description || null }
+        }),
+      )
+    }
+  }
+  return entries
+}
+
+async function modifyPrefixList(
+  client: EC2Client,
+  list: string,
+  add: readonly PrefixEntry[],
+  remove: readonly PrefixEntry[],
+): Promise<void> {
+  const [found] = await allPrefixLists(client, [list])
+  const input = {
+    PrefixListId: list,
+    ...(found?.Version === undefined ? {} : { CurrentVersion: found.Version }),
+    AddEntries: add.map(({ cidr, description }) => {
+      return { Cidr: cidr, ...(description === null ? {} : { Description: description }) }
+    }),
+    RemoveEntries: remove.map(({ cidr }) => ({ Cidr: cidr })),
+  }
+  await client.send(new ModifyManagedPrefixListCommand(input))
+}
+
+async function prefixListState(client: EC2Client, list: string): Promise<{ state: string; message: string }> {
+  const [found] = await allPrefixLists(client, [list])
+  return { state: found?.State ?? 'gone', message: found?.StateMessage ?? '' }
 }
 
 async function interfaceWith(client: EC2Client, privateAddress: string): Promise<string | undefined> {
@@ -148,7 +209,7 @@ function wayOut(name: string): string {
     return 'Give credentials as for the aws command: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.'
   }
   if (/^(UnauthorizedOperation|AuthFailure|AccessDenied)/.test(name)) {
-    return 'The credentials need ec2:DescribeSecurityGroups, ec2:DescribeAddresses, ec2:DescribeNetworkInterfaces; to change, ec2:AuthorizeSecurityGroup*, ec2:RevokeSecurityGroup* and ec2:AssociateAddress.'
+    return 'The credentials need ec2:DescribeSecurityGroups, ec2:DescribeAddresses, ec2:DescribeNetworkInterfaces, ec2:DescribeManagedPrefixLists, ec2:GetManagedPrefixListEntries; to change, ec2:AuthorizeSecurityGroup*, ec2:RevokeSecurityGroup*, ec2:AssociateAddress and ec2:ModifyManagedPrefixList.'
   }
   return 'Check AWS_REGION and the connection.'
 }

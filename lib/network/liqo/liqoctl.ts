@@ -1,4 +1,5 @@
 import { $ } from 'zx/core'
+import { announceCommand } from '../../migration/calls.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { redact } from '../../migration/redact.ts'
 
@@ -59,6 +60,7 @@ export class Liqoctl {
 }
 
 async function execute(binary: string, args: readonly string[], deadlineSeconds: number) {
+  announceCommand(binary, args)
   const output = await $({
     detached: true,
     quiet: true,

@@ -6,6 +6,7 @@ import { type MovedAddress, rewriteMeshKubeconfig } from './mesh-kubeconfig.ts'
 import { offloadedPodsRun, putOffloadingsBack, virtualNodesAreReady } from './offloading.ts'
 import { openThere } from './open.ts'
 import { peerAgain } from './peer.ts'
+import { recordedOffloaded } from './record.ts'
 
 /** What the re-peering needs of others. */
 export interface RepeerLiqoEffects {
@@ -13,6 +14,8 @@ export interface RepeerLiqoEffects {
   readonly moves: readonly MovedAddress[]
   /** takes back what migrate:unpeer had suspended, where no resume does it */
   readonly resumeGitOps: () => Promise<void>
+  /** waits for what could not be ready without the peering */
+  readonly gitOpsIsReady: () => Promise<void>
 }
 
 /**
@@ -42,5 +45,6 @@ export async function repeerLiqo(migration: Migration, api: KubernetesApi, effec
   // Without a drain there is no resume.
   if (journal.phaseState('drain') === 'not begun') await migration.step('Resume GitOps', effects.resumeGitOps)
   await migration.step('Wait for what was offloaded', () => offloadedPodsRun(migration, { here, there }))
+  if (recordedOffloaded(migration).waiting.length > 0) await migration.step('Wait for GitOps', effects.gitOpsIsReady)
   there.api.close()
 }

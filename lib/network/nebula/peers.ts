@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { $ } from 'zx/core'
+import { announceCommand } from '../../migration/calls.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Condition } from '../../migration/migration.ts'
 import { parseAddress } from '../addresses.ts'
@@ -44,6 +45,7 @@ export const reachFromHere: Reach = async ({ address, port }) => {
   if (port !== undefined) {
     return (await knock(parseAddress(address, 'MESH_PEERS'), port)) === 'silent' ? 'silent' : 'reached'
   }
+  announceCommand('ping', ['-c', '1', address])
   const { exitCode, stderr } = await $({
     quiet: true,
     nothrow: true,

@@ -1,4 +1,5 @@
 import type { KubernetesApi } from '../../kubernetes/api.ts'
+import { isAgreed } from '../../migration/consent.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { changeHosts, type HolderOf, outdatedConfigs } from './change-hosts.ts'
 import { certificateFor, type NebulaFacts, nebulaFacts, pathOf } from './facts.ts'
@@ -70,7 +71,7 @@ async function warnOfHolder(
 }
 
 /**
- * Hosts in configs that the cluster alone holds are changed with --hosts; what Git holds is changed there.
+ * Hosts in configs that the cluster alone holds are changed with --hosts, or where ALSO_CHANGE says so; what Git holds is changed there.
  * @returns the texts that were written
  */
 async function bringHosts(
@@ -79,7 +80,7 @@ async function bringHosts(
   facts: NebulaFacts,
   holderOf: HolderOf,
 ): Promise<string[]> {
-  const { settings, console, flags } = migration
+  const { settings, console } = migration
   const outdated = await outdatedConfigs(api, facts, movesOf(settings), holderOf)
   showOutdated(migration, outdated, movesOf(settings))
   const editable = outdated.filter(({ edits }) => edits.length > 0)
@@ -88,8 +89,10 @@ async function bringHosts(
     console.info('What Git holds is changed there (task migrate:rewrite-ip), and comes into the cluster by itself.')
   }
   if (own.length === 0) return []
-  if (!flags.hosts) {
-    console.warn('What only the cluster holds is changed with: task migrate:repeer -- --hosts')
+  if (!isAgreed(migration, 'hosts')) {
+    console.warn(
+      'What only the cluster holds is changed with: task migrate:repeer -- --hosts, or with ALSO_CHANGE=hosts',
+    )
     return []
   }
   const texts: string[] = []

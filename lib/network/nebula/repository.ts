@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join, relative } from 'node:path'
 import { $ } from 'zx/core'
+import { announceCommand } from '../../migration/calls.ts'
 import { mentions } from '../mentions.ts'
 import type { Move } from './moves.ts'
 
@@ -27,6 +28,7 @@ export async function hostMapsInRepository(
     .filter((path) => path !== '' && !path.startsWith('..') && !isAbsolute(path))
     .map((path) => `:(exclude,literal)${path}`)
   const grep = ['grep', '--untracked', '-l', '-z', '-I', '-F', '-e', 'static_host_map', '--', '.', ...excluded]
+  announceCommand('git', ['-C', folder, ...grep])
   const { stdout, exitCode } = await $({
     quiet: true,
     nothrow: true,

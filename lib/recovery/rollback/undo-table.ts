@@ -111,6 +111,7 @@ export const undoTable: Readonly<Record<string, Undo>> = {
   'aws-rule-added': inCloud(undoInAws),
   'aws-rule-removed': inCloud(undoInAws),
   'aws-elastic-ip': inCloud(undoInAws),
+  'aws-prefix-list': inCloud(undoInAws),
 }
 
 /** AWS is outside of both machines, as the operator's files are; its client is large, and connected to only for this. */

@@ -93,7 +93,8 @@ export function argoReport(live: KubernetesObject, situation: Situation): Report
   if (!isRunning('Application', situation.lookup) || live.metadata.deletionTimestamp !== undefined) return
   if (isAutomated(live) && !hasActed(live) && notThere(live, situation).length > 0) return
   const owned = ownedBy(live, situation.wanted)
-  const sync = owned.some((object) => situation.driftOf(object) !== undefined) ? 'OutOfSync' : 'Synced'
+  const compared = owned.map((object) => withoutIgnored(object, live))
+  const sync = compared.some((object) => situation.driftOf(object) !== undefined) ? 'OutOfSync' : 'Synced'
   const health = owned.every((object) => isHealthy(object, situation)) ? 'Healthy' : 'Progressing'
   const status = (live.status ?? {}) as { sync?: { status?: string }; health?: { status?: string } }
   const isAsked = live.metadata.annotations?.[refresh] !== undefined || live.operation !== undefined
@@ -101,6 +102,25 @@ export function argoReport(live: KubernetesObject, situation: Situation): Report
   const written = applicationStatus(live, { now: situation.now, objects: situation.wanted }, { sync, health })
   const patch = { metadata: { annotations: { [refresh]: null } }, operation: null, status: written }
   return { what: `${sync}, ${health}`, send: (api) => api.mergePatch(situation.types.path(live), patch) }
+}
+
+interface Ignored {
+  kind?: string
+  name?: string
+  jsonPointers?: string[]
+}
+
+/**
+ * What Git says of an object, but for what its Application is told to look past. Of JSON pointers, those to a field of the spec are played.
+ * Source: https://argo-cd.readthedocs.io/en/stable/user-guide/diffing/#application-level-configuration
+ */
+function withoutIgnored(object: KubernetesObject, application: KubernetesObject): KubernetesObject {
+  const { ignoreDifferences = [] } = application.spec as { ignoreDifferences?: Ignored[] }
+  const pointers = ignoreDifferences
+    .filter(({ kind, name }) => kind === object.kind && (name ?? object.metadata.name) === object.metadata.name)
+    .flatMap(({ jsonPointers = [] }) => jsonPointers)
+  const fields = Object.entries((object.spec ?? {}) as object).filter(([field]) => !pointers.includes(`/spec/${field}`))
+  return pointers.length === 0 ? object : { ...object, spec: Object.fromEntries(fields) }
 }
 
 function isHealthy(object: KubernetesObject, { lookup, nameOf }: Situation): boolean {

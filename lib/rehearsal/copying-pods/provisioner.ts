@@ -2,8 +2,8 @@ import { ApiError, type KubernetesApi } from '../../kubernetes/api.ts'
 import { evacuationLabel } from '../../kubernetes/evacuation/job.ts'
 import type { PersistentVolumeClaim } from '../../kubernetes/kinds.ts'
 
-/** Of TEST-NET-1 (RFC 5737), as the practice cluster's other file servers. */
-const server = '192.0.2.20'
+/** One of the practice cluster's file servers. */
+const server = 'fatboy.home.arpa'
 const localPath = 'rancher.io/local-path'
 
 /**

@@ -8,6 +8,7 @@ import { appsFileSchema } from './apps.ts'
 import { expand } from './expand.ts'
 import { type Owner, own } from './ownership.ts'
 import { ResourceTypes } from './resources.ts'
+import { isInSmallPart } from './small.ts'
 
 const objectSchema = z
   .looseObject({
@@ -39,9 +40,12 @@ export type Fixture = 'catalyst' | 'small'
 /**
  * Reads a homelab of test/fixtures. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
  * Argo CD Applications do.
+ * @param options small: only the part of it that isInSmallPart
  * @throws Error when a file does not fit its schema, naming the file
  */
-export async function readHomelab(options: { nodeName?: string; fixture?: Fixture } = {}): Promise<Homelab> {
+export async function readHomelab(
+  options: { nodeName?: string; small?: boolean; fixture?: Fixture } = {},
+): Promise<Homelab> {
   const root = fixtureFolder(options.fixture ?? 'catalyst')
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.yaml')).sort()
   const objects: KubernetesObject[] = []
@@ -53,8 +57,11 @@ export async function readHomelab(options: { nodeName?: string; fixture?: Fixtur
     }
   }
   const handEdits = z.array(editSchema).parse(parse(await readFile(join(root, 'by-hand.yaml'), 'utf8')))
-  const definitions = objects.filter(({ kind }) => kind === 'CustomResourceDefinition')
-  return { objects, handEdits, types: new ResourceTypes(definitions) }
+  const part = options.small ? isInSmallPart : () => true
+  const chosen = objects.filter(part)
+  const definitions = chosen.filter(({ kind }) => kind === 'CustomResourceDefinition')
+  const edits = handEdits.filter(({ object }) => part(object))
+  return { objects: chosen, handEdits: edits, types: new ResourceTypes(definitions) }
 }
 
 function readFixture(file: string, text: string, nodeName: string): KubernetesObject[] {

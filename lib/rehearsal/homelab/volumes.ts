@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import type { Claim } from './apps.ts'
 
-/** Addresses of TEST-NET-1 (RFC 5737), so that a practice cluster can never mount a real file server. */
+/** By the names of lib/rehearsal/file-servers.ts, so that a practice cluster can never mount a real one. */
 const exports: Record<string, { server: string; path: string }> = {
-  'fatboy-nfs-appdata': { server: '192.0.2.20', path: '/mnt/fatboy/appdata' },
-  'truenas-nfs': { server: '192.0.2.21', path: '/mnt/tank/media' },
-  'synology-nfs': { server: '192.0.2.30', path: '/volume1/media' },
+  'fatboy-nfs-appdata': { server: 'fatboy.home.arpa', path: '/mnt/fatboy/appdata' },
+  'truenas-nfs': { server: 'truenas.home.arpa', path: '/mnt/tank/media' },
+  'synology-nfs': { server: 'synology.home.arpa', path: '/volume1/media' },
 }
 
 const localPathFolder = '/var/local-path-provisioner'

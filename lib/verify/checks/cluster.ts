@@ -15,6 +15,22 @@ const nodesAreReady: StateCheck = {
       })),
 }
 
+const nodesRunTheSameKubernetes: StateCheck = {
+  name: 'Nodes run the Kubernetes that they ran',
+  compares: true,
+  run: ({ now, before }) => {
+    const versions = new Map(before.nodes.map(({ key, kubelet }) => [key, kubelet]))
+    return now.nodes
+      .filter(({ key, kubelet, virtual }) => !virtual && (versions.get(key) ?? kubelet) !== kubelet)
+      .map(({ key, kubelet }) => ({
+        subject: key,
+        evidence: `its kubelet is ${kubelet}, and was ${versions.get(key)}`,
+        severity: 'warning',
+        wayOut: 'If nobody upgraded it on purpose: correct the image of machine.kubelet in its config.',
+      }))
+  },
+}
+
 const nodesAreSchedulable: StateCheck = {
   name: 'Nodes are schedulable',
   run: ({ now }) =>
@@ -26,27 +42,6 @@ const nodesAreSchedulable: StateCheck = {
         severity: 'error',
         wayOut: 'task migrate:resume uncordons what drain cordoned; else: kubectl uncordon',
       })),
-}
-
-const nothingVanished: StateCheck = {
-  name: 'Nothing is missing',
-  compares: true,
-  run: ({ now, before }) =>
-    (
-      ['nodes', 'workloads', 'cronJobs', 'volumes', 'claims', 'flux', 'applications', 'externalSecrets'] as const
-    ).flatMap((list) => {
-      const present = new Set(now[list].map((each) => each.key))
-      return before[list]
-        .filter((each) => !present.has(each.key))
-        .map((each) => ({
-          subject: each.key,
-          evidence: 'it was there at the time of the backup, and is not now',
-          severity: 'error' as const,
-          wayOut: 'If nobody deleted it on purpose: task migrate:restore',
-          // GitOps may still be about to create it, when the cluster is rebuilt from Git.
-          converging: true,
-        }))
-    }),
 }
 
 const replicasAreAsBefore: StateCheck = {
@@ -103,6 +98,37 @@ const podsAreReady: StateCheck = {
   },
 }
 
+const podsKeepRunning: StateCheck = {
+  name: 'Pods are not started again and again',
+  run: ({ now }) =>
+    now.pods.flatMap(({ owner, restarting: [first, ...more] }) => {
+      if (first === undefined) return []
+      const others = more.length === 0 ? '' : `; ${more.length} more of its pods`
+      return [
+        {
+          subject: owner,
+          evidence: `${first.pod}: ${first.why}${others}`,
+          severity: 'error',
+          wayOut: `kubectl logs --previous -n ${first.pod.replace('/', ' ')}`,
+          converging: true,
+        },
+      ]
+    }),
+}
+
+const jobsHaveNotFailed: StateCheck = {
+  name: 'Jobs have not failed',
+  run: ({ now }) =>
+    now.jobs
+      .filter(({ failed }) => failed !== '')
+      .map(({ key, failed }) => ({
+        subject: key,
+        evidence: key.startsWith('CronJob ') ? `its newest Job failed: ${failed}` : failed,
+        severity: 'warning',
+        wayOut: 'kubectl logs of its pods; a CronJob runs again when it is time, a Job when it is made anew.',
+      })),
+}
+
 const cronJobsAreAsBefore: StateCheck = {
   name: 'CronJobs are suspended only where they were',
   compares: true,
@@ -130,9 +156,11 @@ function whyOf(now: Baseline, key: string): string {
 export const clusterChecks: readonly StateCheck[] = [
   nodesAreReady,
   nodesAreSchedulable,
-  nothingVanished,
+  nodesRunTheSameKubernetes,
   replicasAreAsBefore,
   workloadsAreReady,
   podsAreReady,
+  podsKeepRunning,
+  jobsHaveNotFailed,
   cronJobsAreAsBefore,
 ]

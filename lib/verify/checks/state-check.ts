@@ -12,5 +12,7 @@ export interface StateCheck {
   readonly name: string
   /** it finds what is otherwise than before, and so nothing in one state alone */
   readonly compares?: true
+  /** it goes by what others than the API have answered, which is not always asked */
+  readonly asksOthers?: true
   run(context: Comparable): readonly Finding[]
 }

@@ -1,11 +1,15 @@
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
+import type { LabelSelector } from '../../kubernetes/kinds.ts'
 import type { Finding } from '../check.ts'
+import { concernsTonight } from './changed-tonight.ts'
 import type { PreflightCheck } from './context.ts'
 
 interface Webhook {
   name: string
   failurePolicy?: string
   clientConfig: { service?: { namespace: string; name: string } }
+  namespaceSelector?: LabelSelector
+  objectSelector?: LabelSelector
   rules?: { resources?: string[] }[]
 }
 
@@ -13,13 +17,6 @@ interface Endpoint {
   conditions?: { ready?: boolean }
   nodeName?: string
 }
-
-/** What the evening creates or changes: a webhook that is away, and asked for one of these, stops it. */
-const changedTonight = new Set([
-  ...['*', '*/*', 'nodes', 'pods', 'pods/*', 'pods/eviction', 'jobs', 'persistentvolumeclaims', 'cronjobs'],
-  ...['deployments', 'replicasets', 'statefulsets', 'daemonsets', 'deployments/scale', 'statefulsets/scale'],
-  ...['kustomizations', 'helmreleases', 'gitrepositories', 'applications'],
-])
 
 /**
  * Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#failure-policy ; a ready endpoint is
@@ -30,10 +27,10 @@ const webhooksAnswer: PreflightCheck = {
   run: async (context) => {
     const api = await context.api()
     const [webhooks, endpoints] = await Promise.all([failing(api), endpointsByService(api)])
-    return webhooks.flatMap(({ configuration, webhook, service }): Finding[] => {
+    const found = webhooks.map(async ({ configuration, webhook, service }): Promise<Finding[]> => {
       const ready = (endpoints.get(service) ?? []).filter(({ conditions }) => conditions?.ready !== false)
       const asked = (webhook.rules ?? []).flatMap(({ resources = [] }) => resources)
-      const isInTheWay = asked.some((resource) => changedTonight.has(resource))
+      const isInTheWay = await concernsTonight(api, asked, webhook)
       const common = { subject: `${webhook.name} of ${configuration}` }
       if (ready.length === 0) {
         return [
@@ -56,6 +53,7 @@ const webhooksAnswer: PreflightCheck = {
         },
       ]
     })
+    return (await Promise.all(found)).flat()
   },
 }
 

@@ -39,7 +39,7 @@ test.beforeEach(() => rmSync(join(control, 'before'), { force: true }))
 
 test.after.always(() => homelab?.stop())
 
-const local = { EVACUATE_TO: 'local-path', EVACUATE_NODE: worker, EVACUATE_PER_NODE: '2', EVACUATE_TIMEOUT: '240' }
+const local = { EVACUATE_TO: 'local-path', EVACUATE_NODE: worker, EVACUATE_PER_NODE: '2', EVACUATE_TIMEOUT: '420' }
 
 function migrationOf(namespace: string, journal?: Journal) {
   const accepted = all.filter((claim) => !claim.startsWith(`${namespace}/`))

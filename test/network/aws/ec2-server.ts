@@ -1,8 +1,10 @@
 import {
+  type AddPrefixListEntry,
   AllocateAddressCommand,
   AssociateAddressCommand,
   AuthorizeSecurityGroupEgressCommand,
   AuthorizeSecurityGroupIngressCommand,
+  CreateManagedPrefixListCommand,
   CreateNetworkInterfaceCommand,
   CreateSecurityGroupCommand,
   CreateSubnetCommand,
@@ -72,4 +74,15 @@ export async function makeSite(t: ExecutionContext<unknown>, url: string): Promi
   const ec2 = await connectEc2({ awsRegion: 'eu-central-1' })
   t.teardown(() => ec2.close())
   return { ec2, client, gateway, others, elasticIp }
+}
+
+/** A prefix list of the account. @returns its ID */
+export async function makePrefixList({ client }: Site, name: string, Entries: AddPrefixListEntry[]): Promise<string> {
+  const made = new CreateManagedPrefixListCommand({
+    PrefixListName: name,
+    AddressFamily: 'IPv4',
+    MaxEntries: 10,
+    Entries,
+  })
+  return (await client.send(made)).PrefixList?.PrefixListId ?? ''
 }

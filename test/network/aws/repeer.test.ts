@@ -5,7 +5,7 @@ import { takeBackAws } from '../../../lib/network/aws/change.ts'
 import { connectEc2 } from '../../../lib/network/aws/ec2.ts'
 import { awsMoves, repeerAws } from '../../../lib/network/aws/repeer.ts'
 import { testMigration } from '../../kubernetes/test-migration.ts'
-import { ec2Server, makeSite, type Site } from './ec2-server.ts'
+import { ec2Server, makePrefixList, makeSite, type Site } from './ec2-server.ts'
 
 let server: string
 const stops: (() => unknown)[] = []
@@ -73,7 +73,7 @@ test.serial('what holds the old address is listed, and nothing is changed withou
   t.regex(table, /tcp 443 to 203\.0\.113\.7\/32/)
   t.regex(table, /tcp 22 from 203\.0\.113\.0\/28","a network: yours to decide/)
   t.false(table.includes('203.0.113.70'))
-  t.true(lines.includes('warn To change them: task migrate:repeer -- --aws'))
+  t.true(lines.includes('warn To change them: task migrate:repeer -- --aws, or with ALSO_CHANGE=aws'))
   t.deepEqual(journal.changes(), [])
   t.deepEqual(await rulesOf(site, site.gateway), before)
 
@@ -136,6 +136,50 @@ test.serial('a run that was killed between the new rule and the old one goes on'
   await run({ ...site.ec2, close: () => undefined })
   t.deepEqual(await rulesOf(site, site.gateway), after)
 })
+
+test.serial(
+  'prefix lists that hold the old address are listed, changed on request in one go, and put back',
+  async (t) => {
+    const site = await makeSite(t, server)
+    const list = await makePrefixList(site, 'homes', [
+      { Cidr: '203.0.113.7/32', Description: 'home' },
+      { Cidr: '203.0.113.70/32' },
+      { Cidr: '203.0.113.0/29' },
+    ])
+    const there = await makePrefixList(site, 'both', [{ Cidr: '203.0.113.7/32' }, { Cidr: '203.0.113.99/32' }])
+    const open = { ...site.ec2, close: () => undefined }
+    const listed = testMigration(moved)
+    await repeerAws(listed.migration, async () => open)
+    const table = listed.lines.find((line) => line.startsWith('table')) ?? ''
+    t.true(table.includes(`"prefix list ${list} (homes)","203.0.113.7/32","203.0.113.99"`), table)
+    t.true(table.includes(`"prefix list ${list} (homes)","203.0.113.0/29","a network: yours to decide"`))
+    t.deepEqual(listed.journal.changes(), [])
+
+    const { migration, journal } = testMigration({ ...moved, ALSO_CHANGE: 'aws' })
+    await repeerAws(migration, async () => open)
+    t.deepEqual(await entriesOf(site, list), ['203.0.113.0/29', '203.0.113.70/32', '203.0.113.99/32 home'])
+    t.deepEqual(await entriesOf(site, there), ['203.0.113.99/32'])
+    const changes = journal.changes({ kind: 'aws-prefix-list' })
+    t.is(changes.length, 2)
+    for (const change of changes) t.is(await takeBackAws(open, change), 'undone')
+    t.deepEqual(await entriesOf(site, list), ['203.0.113.0/29', '203.0.113.7/32 home', '203.0.113.70/32'])
+    t.deepEqual(await entriesOf(site, there), ['203.0.113.7/32', '203.0.113.99/32'], 'what was there before us stays')
+    for (const change of changes) t.is(await takeBackAws(open, change), 'already')
+
+    await repeerAws(testMigration({ ...moved, ALSO_CHANGE: 'aws' }).migration, async () => open)
+    const entry = { list, called: 'homes', cidr: '203.0.113.99/32', description: null }
+    await open.modifyPrefixList(list, [], [entry])
+    const [ofHomes] = changes.filter(({ what }) => what.includes(list))
+    if (!ofHomes) return t.fail()
+    t.is(await takeBackAws(open, ofHomes), 'conflict: 203.0.113.99/32 is not in it any more')
+  },
+)
+
+/** The entries of a prefix list as text, in an order that does not matter. */
+async function entriesOf({ ec2 }: Site, list: string): Promise<string[]> {
+  const entries = (await ec2.prefixEntries()).filter((each) => each.list === list)
+  return entries.map(({ cidr, description }) => `${cidr} ${description ?? ''}`.trim()).sort()
+}
 
 test.serial('an Elastic IP that leads to the old private address leads to the new one, and back', async (t) => {
   const site = await makeSite(t, server)

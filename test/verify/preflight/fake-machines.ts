@@ -11,6 +11,7 @@ file="$(dirname "$0")/$address/"
 case "$*" in *--insecure*) file="\${file}insecure-";; esac
 for word; do case "$word" in --*) break;; *) file="$file$word ";; esac; done
 [ -f "$file" ] && exec cat "$file"
+[ -f "\${file}refused" ] && { cat "\${file}refused" >&2; exit 1; }
 echo 'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp: connect: connection refused"' >&2
 exit 1
 `
@@ -32,6 +33,11 @@ export class FakeMachines {
   answers(address: string, call: string, text: string): void {
     mkdirSync(join(this.folder, address), { recursive: true })
     writeFileSync(join(this.folder, address, `${call} `), text)
+  }
+
+  refuses(address: string, call: string, words: string): void {
+    mkdirSync(join(this.folder, address), { recursive: true })
+    writeFileSync(join(this.folder, address, `${call} refused`), `${words}\n`)
   }
 
   /** `talosctl get`; each resource with its id. */
@@ -76,6 +82,7 @@ export function healthyMachine(machines: FakeMachines, address: string): void {
   machines.answers(address, 'version', 'Client:\n\tTag: v1.11.1\nServer:\n\tNODE: n\n\tTag: v1.11.1\n')
   machines.has(address, 'get machineconfig v1alpha1', { v1alpha1: controlplane })
   machines.has(address, 'get services', { etcd: { running: true, healthy: true } })
+  machines.has(address, 'get machinestatus', { machine: { stage: 'running', status: { ready: true } } })
   machines.has(address, 'get timestatus', { node: { synced: true } })
   machines.has(address, 'get processors.hardware.talos.dev', { 'CPU-0': { coreCount: 4, threadCount: 8 } })
   machines.has(address, 'get memorymodules.hardware.talos.dev', { 'DIMM-0': { sizeMiB: 32_768 } })

@@ -3,7 +3,7 @@ import type { KubernetesApi, KubernetesObject } from '../../../lib/kubernetes/ap
 import { nebulaHost } from './healthy-mesh.ts'
 
 /** Where an object is, and what is written of it; `status` goes where only a controller writes. */
-type Written = [collection: string, object: Omit<KubernetesObject, 'metadata'> & { metadata: { name: string } }]
+export type Written = [collection: string, object: Omit<KubernetesObject, 'metadata'> & { metadata: { name: string } }]
 
 const ready = { conditions: [{ type: 'Ready', status: 'True', message: 'all is well' }] }
 const core = (namespace: string, resource: string) => `/api/v1/namespaces/${namespace}/${resource}`
@@ -68,7 +68,9 @@ export function healthyCluster(head: string): Written[] {
   const shared = { storageClassName: 'truenas-nfs', accessModes: ['ReadWriteMany'] }
   const env = [{ name: 'KUBERNETES_SERVICE_HOST', value: 'localhost' }]
   return [
-    ...['flux-system', 'argocd', 'liqo'].map((name): Written => ['/api/v1/namespaces', { metadata: { name } }]),
+    ...['flux-system', 'argocd', 'liqo', 'cert-manager'].map(
+      (name): Written => ['/api/v1/namespaces', { metadata: { name } }],
+    ),
     node(at.control, '192.168.1.54'),
     node(at.worker, '192.168.1.55'),
     written(at.web, {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
-import { loadSettings } from '../../../lib/settings.ts'
+import { loadSettings, type Settings } from '../../../lib/settings.ts'
 import type { Finding } from '../../../lib/verify/check.ts'
 import { LiveContext, type PreflightContext } from '../../../lib/verify/preflight/context.ts'
 import { preflight } from '../../../lib/verify/preflight.ts'
@@ -120,10 +120,23 @@ export class HealthyHomelab {
     return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, paths[value] ?? value]))
   }
 
+  /** What its operator would have in the environment. */
+  get environment(): Readonly<Record<string, string>> {
+    return this.#environment
+  }
+
+  settings(more: Record<string, string> = {}): Settings {
+    return loadSettings({ ...this.#environment, ...more })
+  }
+
   /** The whole preflight; what is found, and by which check. @param parts what is not as the machines and the network have it */
   async preflight(settings: Record<string, string> = {}, parts: Partial<PreflightContext> = {}) {
-    const live = new LiveContext(loadSettings({ ...this.#environment, ...settings }), new Date())
-    const context = Object.assign(live, { knock: async () => 'open' as const, ...parts })
+    const live = new LiveContext(this.settings(settings), new Date())
+    const context = Object.assign(live, {
+      knock: async () => 'open' as const,
+      kubectlVersion: async () => undefined,
+      ...parts,
+    })
     const results = await preflight(context, [])
     await context.close()
     const found = results.flatMap(({ name, findings }) =>
@@ -139,7 +152,7 @@ export class HealthyHomelab {
 }
 
 /** Base64 of PEM. */
-function certificate(folder: string, subject: string, days: number): string {
+export function certificate(folder: string, subject: string, days: number): string {
   const made = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', '/dev/null', '-days', String(days)]
   return execFileSync('openssl', [...made, '-subj', subject], { cwd: folder, stdio: 'pipe' }).toString('base64')
 }

@@ -26,7 +26,8 @@ for (const { what, settings, parts, sicken, found: expected } of [
   ...ofTheCluster,
   ...ofTheNetwork,
 ]) {
-  test.serial(`found, with nothing besides: ${what}`, async (t) => {
+  const title = expected.length === 0 ? 'nothing is said of' : 'found, with nothing besides:'
+  test.serial(`${title} ${what}`, async (t) => {
     const cure = await sicken?.(homelab)
     try {
       const { found } = await homelab.preflight(await homelab.pathsIn(settings), parts)

@@ -1,6 +1,6 @@
 import { at } from '../healthy-cluster.ts'
 import { nebulaHost } from '../healthy-mesh.ts'
-import { dayMs, old, type Sickness, status } from './sickness.ts'
+import { added, dayMs, old, type Sickness, status } from './sickness.ts'
 
 const greeting = (skewSeconds: number, days = 365) => ({
   greeting: async () => {
@@ -12,6 +12,18 @@ const greeting = (skewSeconds: number, days = 365) => ({
 
 const slice = (endpoint: Record<string, unknown>) => ({ endpoints: [{ addresses: ['10.244.1.5'], ...endpoint }] })
 const unpeerable = ['/nowhere/liqoctl', 'ForeignCluster aws']
+const inTheMesh = 'Nebula has a certificate for MESH_ADDRESS, and runs on the Node'
+const nebulaLabels = { app: 'nebula' }
+const nebulaDaemon = {
+  metadata: { name: 'nebula' },
+  spec: {
+    selector: { matchLabels: nebulaLabels },
+    template: {
+      metadata: { labels: nebulaLabels },
+      spec: { containers: [{ name: 'nebula', image: 'nebulaoss/nebula:1.9.7' }] },
+    },
+  },
+}
 const webhooks = 'No webhook with failurePolicy Fail is without its backend'
 const hook = 'check.example.org of ValidatingWebhookConfiguration hook'
 
@@ -23,6 +35,28 @@ const endpoints =
     return () => api.mergePatch(at.slice, { endpoints: before })
   }
 
+const configuration = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/hook'
+
+/** A webhook whose backend goes with the node, and which is asked for Deployments of these namespaces, with these labels. */
+const selective =
+  (selectors: Record<string, unknown>): NonNullable<Sickness['sicken']> =>
+  async (homelab) => {
+    const { api } = homelab.cluster
+    const cure = await endpoints({ conditions: { ready: true }, nodeName: 'talos00' })(homelab)
+    const { webhooks: before } = await api.get<{ webhooks: { rules: object[] }[] }>(configuration)
+    const rules = [{ ...before[0]?.rules[0], apiGroups: ['apps'], resources: ['deployments'] }]
+    await api.mergePatch(configuration, { webhooks: [{ ...before[0], rules, ...selectors }] })
+    return async () => {
+      await api.mergePatch(configuration, { webhooks: before })
+      await cure?.()
+    }
+  }
+
+const isNamed = (...values: string[]) => ({
+  matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'In', values }],
+})
+const has = (label: string, operator = 'Exists') => ({ matchExpressions: [{ key: label, operator }] })
+
 export const ofTheNetwork: readonly Sickness[] = [
   {
     what: 'a webhook that must answer, and has no backend',
@@ -33,6 +67,26 @@ export const ofTheNetwork: readonly Sickness[] = [
     what: 'a webhook whose backend goes with the node',
     sicken: endpoints({ conditions: { ready: true }, nodeName: 'talos00' }),
     found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'a webhook whose backend goes with the node, and which is asked for a namespace with workloads',
+    sicken: selective({ namespaceSelector: isNamed('default') }),
+    found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'such a webhook, for a namespace where nothing is changed tonight',
+    sicken: selective({ namespaceSelector: isNamed('argocd') }),
+    found: [],
+  },
+  {
+    what: 'a webhook whose backend goes with the node, and which is asked for what lacks a label',
+    sicken: selective({ objectSelector: has('unchecked', 'DoesNotExist') }),
+    found: [['warning', webhooks, hook]],
+  },
+  {
+    what: 'such a webhook, for what has a label that nothing has',
+    sicken: selective({ objectSelector: { matchLabels: { injected: 'yes' }, ...has('checked') } }),
+    found: [],
   },
   {
     what: 'an NFS server that refuses',
@@ -81,6 +135,16 @@ export const ofTheNetwork: readonly Sickness[] = [
       return () => api.mergePatch(at.nebula, { data })
     },
     found: [['warning', "Nebula's certificates do not expire tonight", 'Secret default/nebula-certs, host.crt']],
+  },
+  {
+    what: 'a mesh address that no certificate is for',
+    settings: { MESH_ADDRESS: '10.42.1.9' },
+    found: [['warning', inTheMesh, 'MESH_ADDRESS=10.42.1.9']],
+  },
+  {
+    what: 'a Nebula that does not run on the Node',
+    sicken: added(['/apis/apps/v1/namespaces/default/daemonsets', nebulaDaemon]),
+    found: [['warning', inTheMesh, 'DaemonSet default/nebula']],
   },
   {
     what: 'a Liqo peering that is broken',

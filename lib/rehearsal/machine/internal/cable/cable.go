@@ -17,10 +17,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-const retryInterval = 100 * time.Millisecond
+const (
+	retryInterval = 100 * time.Millisecond
+	badDelay      = 250 * time.Millisecond
+)
 
 // Localhost derives the machine's own loopback address, which no other machine shares.
 func Localhost(seed string) string {
@@ -37,6 +41,7 @@ type Cable struct {
 	mu     sync.Mutex
 	pulled bool
 	ports  map[int]*port
+	bad    atomic.Bool
 }
 
 type port struct {
@@ -109,8 +114,13 @@ func (cable *Cable) Pull() {
 	}
 }
 
-// Plug joins the machine to the network again.
+// GoBad lets the cable hold up each piece of what it carries, until Plug puts in a good one.
+func (cable *Cable) GoBad() { cable.bad.Store(true) }
+
+// Plug joins the machine to the network again, by a good cable.
 func (cable *Cable) Plug() {
+	cable.bad.Store(false)
+
 	cable.mu.Lock()
 	defer cable.mu.Unlock()
 
@@ -247,7 +257,7 @@ func (cable *Cable) carry(ctx context.Context, outer *net.TCPConn, number int) {
 	pipe := func(to, from *net.TCPConn) {
 		defer both.Done()
 
-		if _, err := io.Copy(to, from); err != nil {
+		if _, err := io.Copy(wire{to, cable}, from); err != nil {
 			outer.Close() //nolint:errcheck
 			inner.Close() //nolint:errcheck
 
@@ -260,4 +270,18 @@ func (cable *Cable) carry(ctx context.Context, outer *net.TCPConn, number int) {
 	go pipe(inner, outer)
 	go pipe(outer, inner)
 	both.Wait()
+}
+
+// wire is one direction of a connection.
+type wire struct {
+	io.Writer
+	cable *Cable
+}
+
+func (end wire) Write(piece []byte) (int, error) {
+	if end.cable.bad.Load() {
+		time.Sleep(badDelay)
+	}
+
+	return end.Writer.Write(piece)
 }

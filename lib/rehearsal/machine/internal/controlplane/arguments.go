@@ -149,6 +149,9 @@ func (service *Service) schedulerArguments() ([]string, error) {
 		"authorization-kubeconfig":               dir.path("scheduler.kubeconfig"),
 		"bind-address":                           service.options.Cable.Localhost(),
 		"config":                                 dir.path("scheduler-config.yaml"),
+		// not Talos' own: of 1.34.0 a pod may miss the event that it waits for, and would be looked at again after five minutes
+		"feature-gates":                          "SchedulerAsyncAPICalls=false",
+		"pod-max-in-unschedulable-pods-duration": "20s",
 		"profiling":                              "false",
 		"tls-min-version":                        "VersionTLS13",
 	})

@@ -21,6 +21,8 @@ type state struct {
 	Plugged bool   `json:"plugged"`
 	BootID  string `json:"bootId,omitempty"`
 	Address string `json:"address,omitempty"`
+	// Localhost is where the programs of the machine listen, cable or not
+	Localhost string `json:"localhost"`
 }
 
 // Control serves the control socket, by which a rehearsal touches the machine's hardware, until ctx ends.
@@ -92,12 +94,16 @@ func (m *Machine) answer(conn net.Conn) {
 		m.plug(false)
 	case wish.Do == "plug":
 		m.plug(true)
+	case wish.Do == "go-bad":
+		log.Print("cable: bad")
+		m.cable.GoBad()
 	case wish.Do != "status":
 		reply = state{Error: "unknown command: " + wish.Do}
 	}
 
 	reply.Plugged = !m.cable.Pulled()
 	reply.Address = m.file.Address
+	reply.Localhost = m.cable.Localhost()
 
 	if b := m.current(); b != nil {
 		reply.Stage, reply.BootID = b.getStage(), b.id
