@@ -11,6 +11,8 @@ import type { Proof } from './proofs.ts'
 import { movedProofs, peeringProof } from './scenario-b-proofs.ts'
 import type { Truth } from './truth.ts'
 
+const tunnelsWithinSeconds = 60
+
 /** What is different in an evening whose new machine gets another address. */
 export interface Moving {
   /** for the task line */
@@ -34,7 +36,9 @@ export interface Moving {
  */
 export async function prepareMove(cluster: PracticeCluster, liqoctl: string | null): Promise<Moving> {
   const mesh = await meshOf(cluster)
-  const running = await runMesh(cluster, mesh)
+  const { kubeconfig } = cluster.homelab
+  const machine = () => cluster.machines.findLast(({ running }) => running)?.hardware.name
+  const running = await runMesh({ nebula: cluster.binaries.nebula, kubeconfig, machine }, mesh)
   const peer = await startAwsPeer(cluster, liqoctl)
   await noteByHand(cluster)
   const lines = Object.entries({ ...mesh.settings, ...running?.settings, ...peer.settings }).map(
@@ -54,7 +58,7 @@ export async function prepareMove(cluster: PracticeCluster, liqoctl: string | nu
       ...(await movedProofs(cluster)),
       await peeringProof(cluster, peer.api, cluster.newAddress),
       await inMeshProof(cluster, mesh),
-      ...(running ? [await running.proof(saidIn(cluster))] : []),
+      ...(running ? [await running.proof(saidIn(cluster), tunnelsWithinSeconds)] : []),
       await mentionsProof(cluster),
     ],
     peeredAt: (address) => peeringProof(cluster, peer.api, address),

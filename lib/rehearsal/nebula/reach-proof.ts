@@ -5,17 +5,19 @@ import { lighthouse, type RunningMesh } from './running-mesh.ts'
 
 /** A port that nobody listens at: the kernel at the other end of the tunnel refuses, which is an answer. */
 const closed = 9
-const patienceMs = 30_000
 
-/** Waits until the lighthouse reaches the node at an address, and the node the lighthouse. @returns what does not come about, in words */
-export async function unreachedIn(mesh: RunningMesh, address: string): Promise<string[]> {
+/**
+ * Waits until the lighthouse reaches the node at an address, and the node the lighthouse: tunnels take a handshake.
+ * @returns what does not come about within the seconds, in words
+ */
+export async function unreachedIn(mesh: RunningMesh, address: string, seconds: number): Promise<string[]> {
   const ways = [
     { from: 'lighthouse', to: address, port: closed },
     { from: 'node', to: lighthouse.address, port: lighthouse.port },
   ] as const
+  const deadline = Date.now() + seconds * 1000
   const unreached: string[] = []
   for (const { from, to, port } of ways) {
-    const deadline = Date.now() + patienceMs
     let answer = await mesh.knocks(from, to, port)
     while (answer === 'silent' && Date.now() < deadline) {
       await delay(200)
@@ -30,11 +32,12 @@ export async function unreachedIn(mesh: RunningMesh, address: string): Promise<s
  * With real Nebula processes: the node is reached at its new mesh address and no longer at the old one, 10.42.0.1 is reached from there, and the run itself
  * has asked it.
  * @param said all that the run has said
+ * @param seconds for tunnels to be made
  */
-export async function reachProof(mesh: RunningMesh, said: string): Promise<Proof> {
+export async function reachProof(mesh: RunningMesh, said: string, seconds: number): Promise<Proof> {
   const peer = `${lighthouse.address}:${lighthouse.port}`
   const asked = `ask ${peer} from talos00 (Job ${meshNamespace}/talos-migrate-mesh-check)`
-  const against = await unreachedIn(mesh, meshAddresses.new)
+  const against = await unreachedIn(mesh, meshAddresses.new, seconds)
   if ((await mesh.knocks('lighthouse', meshAddresses.old, closed)) === 'reached')
     against.push(`the lighthouse still reaches ${meshAddresses.old}`)
   if (!said.includes(asked)) against.push(`the run has not asked ${peer}`)
