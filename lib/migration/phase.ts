@@ -254,7 +254,8 @@ class PhaseRun {
   #command(): string {
     const flags = this.#surroundings.args.filter((arg) => arg !== '--dry-run')
     const quoted = flags.map((flag) => (/^[\w@%+=:,./-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`))
-    return [`task migrate:${this.#phase.name}`, ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
+    const typed = this.#surroundings.locked ? 'run' : this.#phase.name
+    return [`task migrate:${typed}`, ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
   }
 
   #sayNext(): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import anyTest from 'ava'
 import { runChain } from '../../lib/migration/chain.ts'
 import { systemClock } from '../../lib/migration/clock.ts'
+import { Interrupted } from '../../lib/migration/errors.ts'
 import { comesAfter, evening, isOver, leftToDo } from '../../lib/migration/evening.ts'
 import { Journal } from '../../lib/migration/journal.ts'
 import type { Migration } from '../../lib/migration/migration.ts'
@@ -81,6 +82,21 @@ test("a chain runs the scenario's phases of those that it has, and tells what is
   t.deepEqual(called, ['preflight', 'backup', 'drain', 'shutdown', 'tell provision', 'provision', 'resume', 'verify'])
   t.regex(readFileSync(join(folder, 'output/current/journal.jsonl'), 'utf8'), /"type":"end"/)
   t.is((await runIn(folder, 'status', nothing)).code, 0)
+})
+
+test('a phase of a chain that is interrupted says the command that was typed: that of the chain', async (t) => {
+  const interrupted = async () => {
+    throw new Interrupted('waiting until the new machine answers')
+  }
+  const console = listeningConsole()
+  const exit = (code: number): never => {
+    throw new Error(`exit ${code}`)
+  }
+  const prompt = { secret: async () => undefined, confirm: async () => undefined }
+  const environment = environmentIn(newFolder())
+  const surroundings = { args: ['--verbose'], environment, clock: systemClock, exit, console, prompt }
+  t.is(await runChain('run', [{ name: 'backup', flags: {}, body: interrupted }], surroundings), 130)
+  t.true(console.lines.includes('info To go on from here: task migrate:run -- --verbose'), console.lines.join('\n'))
 })
 
 test('nothing goes forward while a rollback is under way; afterwards the evening begins again after its backup', async (t) => {
