@@ -27,8 +27,6 @@ export interface AdversaryAction {
 export interface AdversaryOptions {
   onAction?: (action: AdversaryAction) => void
   nodeName?: string
-  /** of the small part of the homelab, as populate() was told */
-  small?: boolean
   /** which homelab the cluster was filled with, as populate() was told it */
   fixture?: Fixture
   /** what stands in the values of all Secrets, as populate() was told it */

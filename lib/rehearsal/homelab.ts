@@ -18,8 +18,6 @@ export interface PopulateOptions {
   /** stands in every Secret's values, to be searched for in what is written elsewhere */
   canary?: string
   nodeName?: string
-  /** only the small part of the homelab */
-  small?: boolean
   /** which homelab; that of the runbook, if not given */
   fixture?: Fixture
   /** seconds to wait for each of: definitions served, claims bound, workloads ready */

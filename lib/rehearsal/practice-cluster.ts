@@ -29,8 +29,6 @@ export interface PracticeClusterOptions {
   canary?: string
   /** Machines beside the control plane's, worker01 and so on; none if not given. */
   workers?: number
-  /** Only the small part of the homelab's workloads. */
-  small?: boolean
   /** the homelab that it is filled with; that of the runbook, if not given */
   fixture?: Fixture
   /** Milliseconds that the machines take from power-on until they answer; default 1000. */
@@ -125,10 +123,9 @@ export class PracticeCluster {
     await this.#step('Fill the cluster with the workloads of a homelab', async () => {
       const api = await this.api()
       try {
-        const { canary, small = false, fixture } = this.#options
+        const { canary, fixture } = this.#options
         await populate(api, {
           localPathRoot: localPathRoot(this.old),
-          small,
           ...(canary === undefined ? {} : { canary }),
           ...(fixture === undefined ? {} : { fixture }),
         })

@@ -67,7 +67,7 @@ export class Stage implements Ground {
     process.once('exit', this.#leave)
     this.watchdog = new Watchdog(parts.cluster.folder)
     this.#keep = keep
-    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, small: true })
+    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, fixture: 'core' })
   }
 
   static async open({ scenario, unplugs }: Group, options: StageOptions): Promise<Stage> {
@@ -76,7 +76,7 @@ export class Stage implements Ground {
       binaries,
       keep,
       canary,
-      small: true,
+      fixture: 'core',
       bootDelayMs: 100,
       workers: scenario === 'B' ? 1 : 0,
     })
