@@ -132,11 +132,20 @@ export function authorityOf(facts: NebulaFacts, { issuer }: NebulaCertificate): 
   return facts.certificates.find(({ isCa, fingerprint }) => isCa && fingerprint === issuer)
 }
 
-/** Seconds: as long as the old one was given, and not beyond the CA. */
-function lifetimeLike(like: NebulaCertificate, ca: NebulaCertificate, now: Date): number {
+const marginMs = 600_000
+
+/**
+ * Seconds: as long as the old one was given, and not up to the CA's own end, for nebula-cert counts from when it signs: until then a passphrase
+ * may have to be typed.
+ */
+export function lifetimeLike(
+  like: Pick<NebulaCertificate, 'notBefore' | 'notAfter'>,
+  ca: Pick<NebulaCertificate, 'notAfter'>,
+  now: Date,
+): number {
   const given = Date.parse(like.notAfter) - Date.parse(like.notBefore)
-  const left = Date.parse(ca.notAfter) - now.getTime() - 1000
-  return Math.max(1, Math.min(given, left) / 1000)
+  const left = Date.parse(ca.notAfter) - now.getTime()
+  return Math.max(1, Math.min(given, left - Math.min(marginMs, left / 2)) / 1000)
 }
 
 function noCertificate({ certificates }: NebulaFacts, { from, to }: Move): OperatorError {
