@@ -29,7 +29,7 @@ export async function openCamera(environment: Environment = process.env): Promis
   }
   return {
     ofText: async (html, file) => {
-      const page = await open({ viewport: { width: 1, height: 1 }, deviceScaleFactor: 1.5 })
+      const page = await open({ viewport: { width: 1, height: 1 }, deviceScaleFactor: 1.1 })
       await page.setContent(html)
       await page.locator('body').screenshot({ path: file })
       await page.close()

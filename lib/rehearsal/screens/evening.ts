@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { startAdversaries } from '../adversaries.ts'
 import { swapWhenAsked } from '../operator.ts'
@@ -29,7 +29,7 @@ export async function photographEvening(options: EveningOptions): Promise<void> 
     await cluster.start()
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
-      await before(desk)
+      await before(desk, cluster)
       await migrate(desk, cluster, options)
       await afterwards(desk, cluster)
       await report(cluster, options)
@@ -42,12 +42,32 @@ export async function photographEvening(options: EveningOptions): Promise<void> 
   }
 }
 
-async function before(desk: Desk): Promise<void> {
+async function before(desk: Desk, cluster: PracticeCluster): Promise<void> {
   const plan = await desk.runs('migrate:plan')
-  await desk.picture('plan', plan.screen.htmlFrom('== plan'))
+  await desk.picture('plan', plan.screen.htmlFrom('== plan: what'))
   await desk.picture('plan-times', plan.screen.htmlFrom('How long it takes'))
-  const preflight = await desk.runs('migrate:preflight')
-  await desk.picture('preflight', preflight.screen.htmlFrom('Not checked'))
+  const notes = join(cluster.homelab.folder, 'notes.md')
+  // What is found on the evening itself: somebody was at work, and is not done.
+  writeFileSync(notes, '# Tonight\n')
+  await cordoned(cluster, async () => {
+    const preflight = desk.starts('migrate:preflight')
+    await preflight.ended
+    await desk.picture('preflight', preflight.screen.html())
+  })
+  rmSync(notes)
+}
+
+/** While somebody has cordoned the node by hand. */
+async function cordoned(cluster: PracticeCluster, work: () => Promise<void>): Promise<void> {
+  const api = await cluster.api()
+  const node = `/api/v1/nodes/${practiceNames.node}`
+  try {
+    await api.mergePatch(node, { spec: { unschedulable: true } })
+    await work()
+    await api.mergePatch(node, { spec: { unschedulable: null } })
+  } finally {
+    api.close()
+  }
 }
 
 async function migrate(desk: Desk, cluster: PracticeCluster, { signal }: EveningOptions): Promise<void> {
@@ -59,26 +79,21 @@ async function migrate(desk: Desk, cluster: PracticeCluster, { signal }: Evening
   await run.shows('Give the new machine its config: waiting', withinSeconds)
   await desk.picture('run-swap', run.screen.html())
   await swapWhenAsked(cluster, { signal })
-  await desk.ended(run, 0)
+  await desk.wellEnded(run)
   await desk.picture('run-done', run.screen.html())
 }
 
 async function afterwards(desk: Desk, cluster: PracticeCluster): Promise<void> {
-  const api = await cluster.api()
-  try {
-    // What goes wrong after an evening: somebody's hands.
-    await api.mergePatch(`/api/v1/nodes/${practiceNames.node}`, { spec: { unschedulable: true } })
+  await cordoned(cluster, async () => {
     const verify = desk.starts('migrate:verify', 'CONVERGE_TIMEOUT=5')
-    await desk.ended(verify, 1)
+    await verify.ended
     await desk.picture('verify-broken', verify.screen.html())
-    await api.mergePatch(`/api/v1/nodes/${practiceNames.node}`, { spec: { unschedulable: null } })
-  } finally {
-    api.close()
-  }
+  })
   const verify = await desk.runs('migrate:verify')
-  await desk.picture('verify', verify.screen.htmlFrom('== verify'))
+  await desk.picture('verify', verify.screen.html())
   const status = await desk.runs('migrate:status')
   await desk.picture('status', status.screen.html())
+  await desk.runs('migrate:report')
 }
 
 async function report(cluster: PracticeCluster, { camera, folder }: EveningOptions): Promise<void> {
@@ -111,13 +126,13 @@ class Desk {
 
   async runs(...args: string[]): Promise<Terminal> {
     const terminal = this.starts(...args)
-    await this.ended(terminal, 0)
+    await this.wellEnded(terminal)
     return terminal
   }
 
-  async ended(terminal: Terminal, expected: 0 | 1): Promise<void> {
-    const failed = (await terminal.ended) === 0 ? 0 : 1
-    if (failed !== expected) throw new Error(`It went otherwise:\n${terminal.screen.lines().slice(-40).join('\n')}`)
+  async wellEnded(terminal: Terminal): Promise<void> {
+    const code = await terminal.ended
+    if (code !== 0) throw new Error(`It ended with ${code}:\n${terminal.screen.lines().slice(-40).join('\n')}`)
   }
 
   picture(name: string, html: string): Promise<void> {

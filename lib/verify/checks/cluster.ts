@@ -40,7 +40,7 @@ const nodesAreSchedulable: StateCheck = {
         subject: node.key,
         evidence: 'it is cordoned',
         severity: 'error',
-        wayOut: 'task migrate:resume uncordons what drain cordoned; else: kubectl uncordon',
+        wayOut: `task migrate:resume uncordons what drain cordoned; else: kubectl uncordon ${node.key.replace('Node ', '')}`,
       })),
 }
 

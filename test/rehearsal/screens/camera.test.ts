@@ -29,7 +29,7 @@ test('every screen is a picture of one size, whatever is on it, and a small file
   t.deepEqual(sizeOf(empty), sizeOf(filled))
   const [width, height] = sizeOf(filled)
   // Characters of this font are 1.67 times as high as wide, with the space between the lines 2.1 times.
-  t.true(width > 900 && width < 1200 && height > 600 && height < 800, `${width}×${height}`)
+  t.true(width > 700 && width < 900 && height > 400 && height < 600, `${width}×${height}`)
   t.true(statSync(filled).size < 150_000)
   t.true(statSync(filled).size > 3 * statSync(empty).size)
 })
