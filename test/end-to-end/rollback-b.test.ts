@@ -18,7 +18,7 @@ test('from after every phase of scenario B a rollback leads to the cluster, its 
   // Seven evenings, one after the other.
   t.timeout(40 * 60_000)
   const practice = await practise(t, { workers: 1, moves: true, fixture: 'small' })
-  const moving = await prepareMove(practice.cluster)
+  const moving = await prepareMove(practice.cluster, null)
   t.teardown(() => moving.stop())
   const type = typing(practice, moving, memoryFolder(t))
   const isAsBefore = await lookingBack(t, practice, moving)
