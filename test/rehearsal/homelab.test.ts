@@ -219,6 +219,24 @@ test('the same homelab is read twice the same', async (t) => {
   t.deepEqual(again.objects, homelab.objects)
 })
 
+test('the small part of the homelab is whole in itself: namespaces, owners, and both kinds of GitOps', async (t) => {
+  const small = await readHomelab({ small: true })
+  const there = new Set(small.objects.map(nameOf))
+  t.true(there.size < names.size / 4 && [...there].every((name) => names.has(name)))
+  const namespaces = new Set([...ofKind(small, 'Namespace').map(({ metadata }) => metadata.name), ...madeByKubernetes])
+  const gitops = new Set<string>()
+  for (const object of small.objects) {
+    const { namespace } = object.metadata
+    t.true(namespace === undefined || namespaces.has(namespace), nameOf(object))
+    const owner = ownerOf(object)
+    // Definitions may come from a release of which nothing else is here.
+    if (!owner || object.kind === 'CustomResourceDefinition') continue
+    gitops.add(owner.kind)
+    t.true(there.has(nameOf({ kind: owner.kind, metadata: owner })), `${nameOf(object)} is owned by ${owner.name}`)
+  }
+  for (const kind of ['Kustomization', 'HelmRelease', 'Application']) t.true(gitops.has(kind), kind)
+})
+
 test('fields that only the live object has are no drift, a changed, missing or shorter one is', (t) => {
   const wanted = { kind: 'Deployment', metadata: { name: 'a' }, spec: { replicas: 2, paused: false, list: [{ x: 1 }] } }
   const live = { kind: 'Deployment', metadata: { name: 'a', uid: '1' }, spec: { replicas: 2, list: [{ x: 1, y: 2 }] } }

@@ -8,6 +8,9 @@ const kept: Record<string, readonly string[]> = {
   HelmRepository: ['argo', 'metrics-server'],
   Application: ['root', 'auth'],
   ApplicationSet: [],
+  ClusterRole: [],
+  ClusterRoleBinding: ['cluster-reconciler-flux-system'],
+  IngressClass: [],
   Namespace: [...namespaces],
 }
 
