@@ -63,6 +63,8 @@ export interface Settings {
   readonly installImage: string | undefined
   /** One of the new machine's network cards, lower case: no other machine is given the config. */
   readonly newMachineMac: string | undefined
+  /** where the new machine waits before the evening */
+  readonly newMachineAddress: string | undefined
   readonly secretsBundle: string | undefined
   readonly outputDir: string
   /** Where the journals of earlier runs and rehearsals are kept. */

@@ -9,6 +9,9 @@ import { groupsOf } from '../lib/rehearsal/faults/seed.ts'
 import { describe, numberOf, replay, usage } from '../lib/rehearsal/faults/show.ts'
 import { projectFolder } from '../lib/settings.ts'
 
+// What is mounted and switched on goes when this process exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
 let console = createConsole({})
 let played = 0
 let broken = 0

@@ -3,7 +3,9 @@ import { encryptToFile } from '../lib/backup/encrypt-to-file.ts'
 import { KubernetesApi } from '../lib/kubernetes/api.ts'
 import { phase } from '../lib/migration/phase.ts'
 import { parseAddress } from '../lib/network/addresses.ts'
+import { leadEndpoint } from '../lib/network/endpoint-name.ts'
 import { leadsTo } from '../lib/network/resolve.ts'
+import { systemSudo } from '../lib/network/rewrite-hosts.ts'
 import { fromGit } from '../lib/recovery/from-git.ts'
 import { fromSnapshot } from '../lib/recovery/from-snapshot.ts'
 import { refuseNewAddressStill } from '../lib/recovery/new-address.ts'
@@ -29,18 +31,21 @@ export default await phase('provision', async (migration) => {
   await recovery.check(config)
   await refuseNewAddressStill(migration, talosctl, config)
 
-  await migration.step('Give the new machine its config', async () => {
+  const machine = await migration.step('Give the new machine its config', async () => {
     await migration.wait(oldMachineStaysOff(migration, talosctl, oldAddress, address))
     const found = await migration.wait(newMachineThere(migration, talosctl, address, config))
-    const machine = await applyConfig(migration, talosctl, address, found, config)
-    if (machine) await migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
+    return applyConfig(migration, talosctl, address, found, config)
   })
+  const runs = async () => machine && migration.wait(machineRuns(talosctl, address, machine, machineTimeout))
 
-  await recovery.startEtcd(talosctl, address)
+  await recovery.startEtcd(talosctl, address, runs)
 
   const encrypt = await encryptToFile(migration)
   await migration.step('Fetch the kubeconfig', async () => {
-    if (settings.scenario === 'B') await migration.wait(leadsTo(config.endpoint, address, apiTimeout))
+    if (settings.scenario === 'B') {
+      await leadEndpoint(migration, systemSudo, config.endpoint, { from: oldAddress, to: address })
+      await migration.wait(leadsTo(config.endpoint, address, apiTimeout))
+    }
     await replaceKubeconfig(migration, talosctl, { address }, encrypt)
   })
   if (migration.dryRun) return

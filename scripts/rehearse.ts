@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseFlags } from '../lib/migration/command-line.ts'
-import { createConsole } from '../lib/migration/console.ts'
+import { consoleFor, createConsole } from '../lib/migration/console.ts'
 import { report } from '../lib/migration/phase.ts'
 import type { Scenario } from '../lib/migration/phases.ts'
 import { practiseByHand } from '../lib/rehearsal/by-hand.ts'
@@ -22,7 +22,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 let console = createConsole({ json: args.includes('--json') })
 try {
   const flags = parseFlags(args, { scenario: 'string', recovery: 'string', keep: 'boolean', 'by-hand': 'boolean' })
-  console = createConsole(flags)
+  console = consoleFor(flags)
   if (flags.help) {
     for (const line of usage) console.info(line)
     process.exit(0)

@@ -1,6 +1,6 @@
 import { loadSettings, type Settings } from '../settings.ts'
 import { parseFlags } from './command-line.ts'
-import { type Console, createConsole } from './console.ts'
+import { type Console, consoleFor, createConsole } from './console.ts'
 import { evening } from './evening.ts'
 import { Journal } from './journal.ts'
 import { takeLock } from './lock.ts'
@@ -34,7 +34,7 @@ export async function runChain(
   let console = createConsole({ json: surroundings.args.includes('--json') })
   try {
     const flags = parseFlags(surroundings.args)
-    console = surroundings.console ?? createConsole(flags)
+    console = surroundings.console ?? consoleFor(flags)
     const settings = loadSettings(surroundings.environment)
     verifyScenario(settings)
     if (flags['dry-run']) return await runLinks(links, settings, console, surroundings)

@@ -58,6 +58,11 @@ export function createConsole(options: ConsoleOptions = {}): Console {
   return live ? createSpinnerConsole(out, plain) : plain
 }
 
+/** The console that the flags of a command line ask for. What else they hold is the phase's own. */
+export function consoleFor({ json, quiet, verbose }: Readonly<Record<string, string | boolean>>): Console {
+  return createConsole({ json: json === true, quiet: quiet === true, verbose: verbose === true })
+}
+
 /** Shows the same to both: the terminal and the log of the run. */
 export function bothConsoles(first: Console, second: Console): Console {
   const both =

@@ -4,7 +4,7 @@ import { listenToCalls } from './calls.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type FlagKinds, parseFlags } from './command-line.ts'
 import { everythingIsRead, outliveReaders } from './console/readers.ts'
-import { bothConsoles, type Console, createConsole } from './console.ts'
+import { bothConsoles, type Console, consoleFor, createConsole } from './console.ts'
 import { keepRun } from './earlier-runs.ts'
 import { Interrupted, messageOf, OperatorError, RemoteError } from './errors.ts'
 import { evening, isOver, isTakenBack } from './evening.ts'
@@ -83,7 +83,7 @@ export async function runPhase({ name, body, flags: own }: PhaseScript, surround
     const known = phaseNamed(name)
     if (!known) throw new Error(`scripts/${name} is not in the list of lib/migration/phases.ts`)
     const flags = parseFlags(surroundings.args, own)
-    console = surroundings.console ?? createConsole(flags)
+    console = surroundings.console ?? consoleFor(flags)
     if (flags.help) return help(known, console, own)
     return await new PhaseRun(known, flags, loadSettings(surroundings.environment), console, surroundings).run(body)
   } catch (error) {

@@ -18,7 +18,9 @@ export function showStatus({ journal, settings, console, runFolder, clock }: Mig
   console.table(
     'Phases',
     ['phase', 'state', 'when', 'duration', ...(planned ? ['planned'] : [])],
-    evening(settings.scenario).map(({ name }) => phaseRow(name, journal, planned)),
+    evening(settings.scenario)
+      .filter(({ journaled }) => journaled)
+      .map(({ name }) => phaseRow(name, journal, planned)),
   )
   console.info(againstPlan(journal, planned, clock.now()))
   const standing = journal.changes().filter(({ state, undo }) => undo !== null && state !== 'undone')

@@ -18,6 +18,8 @@ const perPod: Range = [0.05, 0.5]
 const perGitOpsObject: Range = [0.05, 5]
 /** bytes in a second: a gigabit that is used well, and one small files and a slow NAS share */
 const copying: Range = [100e6, 15e6]
+/** What is claimed is seldom full; how full, only the machine knows. */
+const used: Range = [0.1, 1]
 /** A pod that starts where no image is yet. */
 const perImagePull = 5
 /** Talos' own: installation to disk, one restart, image pulls, etcd. */
@@ -69,7 +71,7 @@ function reconciling({ gitops }: Sizes): Range {
 }
 
 function copyTime({ evacuatedBytes }: Sizes): Range {
-  return [evacuatedBytes / copying[0], evacuatedBytes / copying[1]]
+  return [(evacuatedBytes * used[0]) / copying[0], (evacuatedBytes * used[1]) / copying[1]]
 }
 
 function copied({ evacuatedBytes }: Sizes): string {

@@ -62,7 +62,7 @@ function estimateOf(phase: string, sizes: Sizes, past: { evenings: number[]; reh
     const least = Math.min(...past.rehearsals)
     return estimated(
       phase,
-      [Math.min(least, seconds[1]), seconds[1]],
+      [least, Math.max(seconds[1], least * slower)],
       `rehearsed here in ${formatSeconds(least)}; at most: ${because}`,
     )
   }

@@ -7,11 +7,10 @@ import type { PreflightCheck } from '../verify/preflight/context.ts'
 export const questionsAreAnswered: PreflightCheck = {
   name: "The runbook's questions are answered",
   run: async (context) => {
-    const { settings } = context
     const api = await context.api()
     const [{ resources }, nodes] = await Promise.all([discover(api), listNodes(api)])
     const liqo = resources.some(({ group }) => group.endsWith('liqo.io'))
-    return questions(settings, { liqo, nodes: nodes.length }).flatMap(({ question, answer, how }) =>
+    return questions(context.settings, { liqo, nodes: nodes.length }).flatMap(({ question, answer, how }) =>
       answer === null
         ? [{ subject: question, evidence: 'nobody has answered it', severity: 'error' as const, wayOut: `Set ${how}.` }]
         : [],

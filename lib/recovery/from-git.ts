@@ -29,7 +29,11 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
   return {
     check: () =>
       migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, all, decision)),
-    startEtcd: (talosctl, address) => migration.step('Begin a new etcd', () => beginEtcd(migration, talosctl, address)),
+    startEtcd: (talosctl, address, runs) =>
+      migration.step('Begin a new etcd', async () => {
+        await runs()
+        await beginEtcd(migration, talosctl, address)
+      }),
     verifyCluster: async (api, address) => {
       const found = (await kubeSystemUid(api)) ?? ''
       verifyNew(address, all.manifest.identity.kubeSystemUid, rebuiltCluster(migration), found)

@@ -20,9 +20,9 @@ export async function fromSnapshot(migration: Migration): Promise<Recovery> {
         withMemoryFolder(settings, (folder) => checkSnapshot(migration, source, config, folder)),
       )
     },
-    startEtcd: (talosctl, address) =>
+    startEtcd: (talosctl, address, runs) =>
       migration.step('Recover etcd from the snapshot', () =>
-        withMemoryFolder(settings, (folder) => recoverEtcd(migration, talosctl, address, source, folder)),
+        withMemoryFolder(settings, (folder) => recoverEtcd(migration, talosctl, address, source, folder, runs)),
       ),
     verifyCluster: async (api, address) => verifyRecovered(address, checked.kubeSystemUid, await kubeSystemUid(api)),
     complete: async () => {

@@ -8,7 +8,7 @@ import { driftOf } from './adversaries/drift.ts'
 import { hasMandate, leavesSyncPolicy } from './adversaries/mandate.ts'
 import { type Collection, Mirror } from './adversaries/mirror.ts'
 import { argoReport, firstReport, fluxReport, type Report, type Situation } from './adversaries/reports.ts'
-import { type Homelab, readHomelab } from './homelab/fixtures.ts'
+import { type Fixture, type Homelab, readHomelab } from './homelab/fixtures.ts'
 import { fieldManagerOf, type Owner, ownerOf } from './homelab/ownership.ts'
 import { nameOf } from './homelab/resources.ts'
 import { withPlainValues } from './homelab/secrets.ts'
@@ -27,8 +27,8 @@ export interface AdversaryAction {
 export interface AdversaryOptions {
   onAction?: (action: AdversaryAction) => void
   nodeName?: string
-  /** of the small part of the homelab, as populate() was told */
-  small?: boolean
+  /** which homelab the cluster was filled with, as populate() was told it */
+  fixture?: Fixture
   /** what stands in the values of all Secrets, as populate() was told it */
   canary?: string
   clock?: Clock

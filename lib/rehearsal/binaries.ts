@@ -8,8 +8,8 @@ import type { Progress } from './progress.ts'
 
 export type { BinaryName } from './binaries/catalogue.ts'
 
-/** Where each of the pinned binaries is. */
-export type Binaries = Record<BinaryName, string>
+/** Where each of the pinned binaries is that every rehearsal and the tests need. */
+export type Binaries = Record<(typeof binaryNames)[number], string>
 
 export interface BinariesOptions {
   progress: Progress
@@ -30,6 +30,18 @@ export async function ensureBinaries(options: BinariesOptions): Promise<Binaries
     return one.path
   }
   return Object.fromEntries(binaryNames.map((name) => [name, path(name)])) as Binaries
+}
+
+/**
+ * Finds one binary as ensureBinaries does, and builds none.
+ * @returns its path, or null when it would have to be built
+ * @throws OperatorError when an explicit setting names a wrong one
+ */
+export async function findBinary(name: BinaryName, environment: Environment = process.env): Promise<string | null> {
+  const [tool] = catalogue([name])
+  if (!tool) throw new Error(`the catalogue has no ${name}`)
+  const found = await find(tool, cachedPath(tool, cacheFolder(environment)), environment, () => undefined)
+  return found?.path ?? null
 }
 
 /** As ensureBinaries, for any list of tools. */

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import type { Console } from '../migration/console.ts'
 import { startAdversaries } from './adversaries.ts'
 import { ensureBinaries } from './binaries.ts'
+import { realLiqoctl } from './liqo/liqoctl.ts'
 import { swapWhenAsked } from './operator.ts'
 import { PracticeCluster } from './practice-cluster.ts'
 import { steps } from './rehearse.ts'
@@ -23,19 +24,20 @@ export interface PractiseOptions {
 export async function practiseByHand({ console, signal, scenario, recovery }: PractiseOptions): Promise<void> {
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
+  const isMove = scenario === 'B'
+  const liqoctl = isMove ? await step('Find liqoctl', () => realLiqoctl({ progress: console, signal })) : null
   const cluster = await PracticeCluster.create({
     binaries,
     step,
     keep: false,
     signal,
-    workers: scenario === 'B' ? 2 : 0,
+    workers: isMove ? 2 : 0,
   })
   try {
     await cluster.start()
-    const moving =
-      scenario === 'B'
-        ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster))
-        : undefined
+    const moving = isMove
+      ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster, liqoctl))
+      : undefined
     const adversaries = startAdversaries(cluster.homelab.kubeconfig)
     try {
       tell(cluster, console, { scenario, recovery, settings: moving?.settings ?? [] })
@@ -83,7 +85,11 @@ const evenings: Record<'A' | 'B', readonly string[]> = {
     'task migrate:backup migrate:drain migrate:shutdown    (the hardware is swapped when it is off)',
     'task migrate:provision migrate:resume migrate:verify',
   ],
-  B: ['task migrate:run    (the hardware is swapped when the old machine is off)'],
+  B: [
+    'task migrate:run    (the hardware is swapped when the old machine is off); or, phase by phase:',
+    'task migrate:backup migrate:unpeer migrate:drain migrate:shutdown',
+    'task migrate:provision migrate:rewrite-ip migrate:resume migrate:repeer migrate:verify',
+  ],
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@ import pMap from 'p-map'
 import { ApiError, type KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import { type Clock, systemClock } from '../migration/clock.ts'
 import { boundClaim, withClaimId } from './homelab/binding.ts'
-import { type Homelab, readHomelab } from './homelab/fixtures.ts'
+import { type Fixture, type Homelab, readHomelab } from './homelab/fixtures.ts'
 import { fieldManagerOf, ownerOf } from './homelab/ownership.ts'
 import { unboundClaims, unboundVolumes, unreadyWorkloads, unservedDefinitions } from './homelab/readiness.ts'
 import { nameOf } from './homelab/resources.ts'
@@ -18,8 +18,8 @@ export interface PopulateOptions {
   /** stands in every Secret's values, to be searched for in what is written elsewhere */
   canary?: string
   nodeName?: string
-  /** only the small part of the homelab */
-  small?: boolean
+  /** which homelab; that of the runbook, if not given */
+  fixture?: Fixture
   /** seconds to wait for each of: definitions served, claims bound, workloads ready */
   timeoutSeconds?: number
   clock?: Clock
@@ -34,7 +34,7 @@ const definitions = ['CustomResourceDefinition']
 const workloads = ['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'Job']
 
 /**
- * Fills a practice cluster with the homelab of test/fixtures/catalyst and waits until it runs: objects by server-side
+ * Fills a practice cluster with a homelab of test/fixtures and waits until it runs: objects by server-side
  * apply in the order of their dependencies, statuses as their controllers would have written them, files in the
  * local-path volumes, and at last what a person changed by hand.
  * @throws Error naming the condition that was not met, and by which objects, when a wait takes longer than its timeout

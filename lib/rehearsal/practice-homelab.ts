@@ -136,7 +136,7 @@ function environmentFile(homelab: PracticeHomelab, options: HomelabOptions, reci
     AGE_IDENTITY_FILE: homelab.ageIdentityFile,
     NEW_HARDWARE: 'a practice machine',
     MAINTENANCE_WINDOW: '00:00-24:00',
-    EARLIER_RUNS_DIR: join(options.folder, 'operator/runs'),
+    EARLIER_RUNS_DIR: join(homelab.outputDir, 'earlier-runs'),
     STATEFUL_NAMESPACES: 'observability,monitoring',
     LOCAL_STORAGE_CLASSES: 'local-path',
     NFS_STORAGE_CLASSES: 'fatboy-nfs-appdata,truenas-nfs,synology-nfs',

@@ -11,6 +11,7 @@ import { ensureBinaries } from './binaries.ts'
 import { canCopy } from './copying-pods.ts'
 import { type Downtime, divideDowntime, momentsOf } from './downtime.ts'
 import { keepRehearsal } from './keep.ts'
+import { realLiqoctl } from './liqo/liqoctl.ts'
 import { swapWhenAsked } from './operator.ts'
 import { localPathRoot, PracticeCluster, type Step } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'
@@ -60,26 +61,32 @@ export async function rehearseScenario(options: RehearsalOptions): Promise<Rehea
   const { console, signal, keep } = options
   const step = steps(console, signal)
   const binaries = await step('Find the binaries', () => ensureBinaries({ progress: console, signal }))
+  const isMove = options.scenario === 'B'
+  const liqoctl = isMove ? await step('Find liqoctl', () => realLiqoctl({ progress: console, signal })) : null
   const cluster = await PracticeCluster.create({
     binaries,
     step,
     keep,
     signal,
-    workers: options.scenario === 'B' ? 2 : 0,
+    workers: isMove ? 2 : 0,
   })
   try {
     await cluster.start()
-    return await rehearseOn(cluster, step, options)
+    return await rehearseOn(cluster, step, { ...options, liqoctl })
   } finally {
     await cluster.destroy()
     if (keep) console.info(`The practice cluster's folder was kept: ${cluster.folder}`)
   }
 }
 
-async function rehearseOn(cluster: PracticeCluster, step: Step, options: RehearsalOptions): Promise<Rehearsal> {
+async function rehearseOn(
+  cluster: PracticeCluster,
+  step: Step,
+  options: RehearsalOptions & { liqoctl: string | null },
+): Promise<Rehearsal> {
   const isMove = options.scenario === 'B'
   const moving = isMove
-    ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster))
+    ? await step('Put it into a mesh, and peer it with a second cluster', () => prepareMove(cluster, options.liqoctl))
     : undefined
   const owed = (truth: Truth) => moving?.owed(truth) ?? truth
   const before = await step('Write down every object of the cluster', async () => owed(await truthOf(cluster)))

@@ -74,8 +74,8 @@ async function refusedProof(cluster: PracticeCluster): Promise<Proof> {
   return proof('the old address is refused everywhere', `${cluster.address}: ${describeDoors(doors)}`, against)
 }
 
-/** The peering is there again on both sides, and the other cluster knows the homelab by its new address. */
-export async function peeringProof(cluster: PracticeCluster, there: KubernetesApi): Promise<Proof> {
+/** The peering is there again on both sides, and the other cluster knows the homelab by the address that it has now. */
+export async function peeringProof(cluster: PracticeCluster, there: KubernetesApi, address: string): Promise<Proof> {
   const api = await cluster.api()
   try {
     const against: string[] = []
@@ -85,10 +85,10 @@ export async function peeringProof(cluster: PracticeCluster, there: KubernetesAp
     if (foreign.length !== 1) against.push(`the other cluster has ${foreign.length} ForeignClusters`)
     for (const object of foreign) {
       const { apiServerUrl } = object.status as { apiServerUrl?: string }
-      if (!apiServerUrl?.includes(cluster.newAddress)) against.push(`the other cluster goes to ${apiServerUrl}`)
+      if (!apiServerUrl?.includes(address)) against.push(`the other cluster goes to ${apiServerUrl}`)
     }
     const name = node?.metadata.name ?? 'no virtual node'
-    return proof('the Liqo peering is made again', `${name} is ready; there it goes to ${cluster.newAddress}`, against)
+    return proof('the Liqo peering is made again', `${name} is ready; there it goes to ${address}`, against)
   } finally {
     api.close()
   }

@@ -1,22 +1,22 @@
-import pMap from 'p-map'
 import { OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Undone } from '../migration/migration.ts'
 import { edited, inverted } from './edit.ts'
-import type { RepositoryPath } from './repository.ts'
-import { readWhole, removeLeftOver, replaceFile, sha256, shown } from './repository-files.ts'
+import { changedMeanwhile, readWhole, removeLeftOver, sha256, shown } from './repository-files.ts'
 import { type Rewritten, readUndoFile, type UndoFile } from './undo-file.ts'
+import { mayBeTorn, mendTorn, type Replacement, writeOver } from './write-over.ts'
 
 /** The kind of a rewrite's undo data, which is `{ kind, file }`. */
 export const rewriteKind = 'rewrite-repository'
 
-/** A disk takes many fsyncs at once in hardly more time than one. */
-const atOnce = 16
+/** So much is held in memory at once, in bytes. */
+const atOnce = 64e6
 
 /**
  * Does what an undo file announces. What is done already is passed over, so that it goes on where it was stopped.
  * @throws OperatorError when files are neither as they were before nor as they are to be; nothing is changed then
  */
 export async function applyRewrite(undo: UndoFile): Promise<void> {
+  mend(undo)
   const states = statesOf(undo)
   const changed = states.filter(({ state }) => state === 'other').map(({ file }) => shown(file.path))
   if (changed.length > 0) {
@@ -25,7 +25,7 @@ export async function applyRewrite(undo: UndoFile): Promise<void> {
       next: 'The same command again plans anew. What an interrupted one had changed is taken back by task migrate:rewrite-ip -- --undo',
     })
   }
-  await pMap(states, ({ file, state }) => bring(undo.root, file, state === 'before'), { concurrency: atOnce })
+  await bring(undo, filesIn(states, 'before'), filesIn(states, 'after'))
 }
 
 /**
@@ -38,19 +38,18 @@ export async function undoRewrite(change: JournaledChange): Promise<Undone> {
 }
 
 async function takeBack(undo: UndoFile): Promise<Undone> {
+  mend(undo)
   const states = statesOf(undo)
   const changed = states.filter(({ state }) => state === 'other').map(({ file }) => shown(file.path))
   if (changed.length > 0) return `conflict: changed since by somebody else: ${changed.join(', ')}`
-  const backwards = ({ before, after, edits, path }: Rewritten): Rewritten => {
-    return { path, before: after, after: before, edits: inverted(edits) }
-  }
-  await pMap(states, ({ file, state }) => bring(undo.root, backwards(file), state === 'after'), { concurrency: atOnce })
-  return states.some(({ state }) => state === 'after') ? 'undone' : 'already'
+  const toDo = filesIn(states, 'after')
+  await bring(undo, toDo.map(backwards), filesIn(states, 'before'))
+  return toDo.length > 0 ? 'undone' : 'already'
 }
 
 /** Whether a rewrite has changed anything yet. */
 export function isBegun(undo: UndoFile): boolean {
-  return statesOf(undo).some(({ state }) => state === 'after')
+  return mayBeTorn(undo.spare) || statesOf(undo).some(({ state }) => state === 'after')
 }
 
 export type State = 'before' | 'after' | 'other'
@@ -66,18 +65,44 @@ export function stateOf(root: string, { path, before, after }: Rewritten): State
   return sum === before ? 'before' : sum === after ? 'after' : 'other'
 }
 
-async function bring(root: string, file: Rewritten, isToDo: boolean): Promise<void> {
-  if (!isToDo) return removeLeftOver(root, file.path)
-  const bytes = readWhole(root, file.path)
-  if (bytes === undefined || sha256(bytes) !== file.before) throw meanwhile(file.path)
-  const fresh = edited(bytes, file.edits)
-  if (sha256(fresh) !== file.after) throw new Error(`${shown(file.path)} would not become what was planned`)
-  await replaceFile(root, file.path, fresh)
+function filesIn(states: ReturnType<typeof statesOf>, wanted: State): Rewritten[] {
+  return states.filter(({ state }) => state === wanted).map(({ file }) => file)
 }
 
-function meanwhile(path: RepositoryPath): OperatorError {
-  return new OperatorError(`${shown(path)} is being changed by somebody else at this moment.`, {
-    means: 'It is left as it is.',
-    next: 'Close what writes to it, then the same command again.',
+async function bring({ root, spare }: UndoFile, toDo: readonly Rewritten[], done: readonly Rewritten[]): Promise<void> {
+  for (const { path } of done) removeLeftOver(root, path)
+  let [batch, size] = [[] as Replacement[], 0]
+  for (const file of toDo) {
+    const replacement = replacementFor(root, file)
+    batch.push(replacement)
+    size += replacement.was.length
+    if (size < atOnce) continue
+    await writeOver(root, batch, spare)
+    ;[batch, size] = [[], 0]
+  }
+  if (batch.length > 0) await writeOver(root, batch, spare)
+}
+
+function replacementFor(root: string, file: Rewritten): Replacement {
+  const was = readWhole(root, file.path)
+  if (was === undefined || sha256(was) !== file.before) throw changedMeanwhile(file.path)
+  const becomes = edited(was, file.edits)
+  if (sha256(becomes) !== file.after) throw new Error(`${shown(file.path)} would not become what was planned`)
+  return { path: file.path, was, becomes }
+}
+
+/** A kill may have come while a file was written, in either direction. */
+function mend({ root, spare, files }: UndoFile): void {
+  if (!mayBeTorn(spare)) return
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  mendTorn(root, spare, (path, was) => {
+    const file = byPath.get(path)
+    const sum = sha256(was)
+    if (file?.before === sum) return edited(was, file.edits)
+    return file?.after === sum ? edited(was, inverted(file.edits)) : undefined
   })
+}
+
+function backwards({ before, after, edits, path }: Rewritten): Rewritten {
+  return { path, before: after, after: before, edits: inverted(edits) }
 }

@@ -11,7 +11,12 @@ import type { Grep, RepositoryPath } from './repository.ts'
 import { type Scanned, scanFiles, type Unreadable } from './scan.ts'
 
 const separator = String.raw`(?:[-.\\[\]]|%2[Ee]){1,6}`
-const secret = String.raw`(?<![0-9A-Za-z])Secret\b`
+/** Not the address itself: what holds it in base64, and the byte order marks of what holds it in UTF-16, at the beginning of a file or line. */
+const disguises = [
+  String.raw`(?<![0-9A-Za-z])Secret\b`,
+  String.raw`(?<![^\n\0])\xff\xfe`,
+  String.raw`(?<![^\n\0])\xfe\xff`,
+]
 /** For fewer a thread's start takes longer than it saves. */
 const filesPerThread = 4000
 const mostThreads = 4
@@ -78,15 +83,20 @@ function workerFile(): string {
 }
 
 /**
- * Regular expressions of which one matches in a line of every file that holds a spelling, and of every Secret's manifest. JavaScript and
- * PCRE read them alike. Each begins with what is the same in all that it matches: such a one is looked for by whole blocks of memory,
- * and several of them together take half of the time that one takes which begins in several ways.
+ * Regular expressions of which one matches in a line of every file that may hold an old address, disguised or not. JavaScript and PCRE read
+ * them alike. Each begins with what is the same in all that it matches: such a one is looked for by whole blocks of memory, and several of
+ * them together take half of the time that one takes which begins in several ways.
  */
+export function firstLookFor(mappings: readonly Mapping[]): string[] {
+  return [...sourcesFor(mappings), ...disguises]
+}
+
+/** Those of which one matches wherever an old address is spelled. */
 export function sourcesFor(mappings: readonly Mapping[]): string[] {
   const each = mappings.flatMap(({ from }) =>
     ipaddr.parse(from).kind() === 'ipv6' ? sourcesOfIPv6(from) : sourcesOfIPv4(from),
   )
-  return [...new Set([...each, secret])]
+  return [...new Set(each)]
 }
 
 /** Backwards it stands only in names of reverse DNS: their end tells them from other numbers, and is rarer than their beginning. */

@@ -9,6 +9,7 @@ import type { Unreadable } from './scan.ts'
 import { findInSecrets, type SecretHit } from './secrets.ts'
 import { findIn, type Hit, type Spelling } from './spellings.ts'
 import { breaksStructure } from './structure.ts'
+import { utf16TextOf } from './utf16.ts'
 
 /** One file that holds an old address, and what is to be done with it. */
 export interface PlannedFile {
@@ -78,6 +79,8 @@ function planFile(
   options: PlanOptions,
   lookalikes: PlannedLookalike[],
 ): PlannedFile | undefined {
+  const wide = utf16TextOf(bytes)
+  if (wide !== undefined) return leaveWide(path, bytes, wide, options)
   const text = bytes.toString('latin1')
   const found = findIn(text, options.spellings)
   const inSecrets = findInSecrets(text, options.spellings)
@@ -104,6 +107,24 @@ function planFile(
     edits: changes ? edits : [],
     left,
     sensitive: kind === 'machine config' || inSecrets.length > 0 || options.ignored.has(path),
+  }
+}
+
+/** Its places in the text are not those of its bytes. */
+function leaveWide(path: RepositoryPath, bytes: Buffer, text: string, options: PlanOptions): PlannedFile | undefined {
+  const { hits } = findIn(text, options.spellings)
+  if (hits.length === 0) return undefined
+  const [sum, kind] = [sha256(bytes), options.rules.classify(path, text)]
+  const left = ['UTF-16: change it by hand']
+  return {
+    path,
+    class: kind,
+    spellings: countSpellings(hits, []),
+    before: sum,
+    after: sum,
+    edits: [],
+    left,
+    sensitive: false,
   }
 }
 

@@ -1,10 +1,13 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { RepositoryPath } from './repository.ts'
 import { onDisk } from './scan.ts'
 
+const run = promisify(execFile)
 const largest = 500e6
 
 /**
@@ -37,8 +40,8 @@ function openToRead(file: string | Buffer): number | undefined {
 }
 
 /**
- * Puts other bytes in a file's place, all at once, with its mode and owner: whoever reads sees the old file or the new one, also after a
- * crash of the machine. Another hard link to it keeps the old bytes.
+ * Puts a new file in a file's place, all at once, with its mode and owner and, where there is GNU cp, its access lists and extended
+ * attributes: for what has another name too, which keeps the old bytes, and for what may not be written.
  * @throws OperatorError that names the file
  */
 export async function replaceFile(root: string, path: RepositoryPath, bytes: Buffer): Promise<void> {
@@ -53,6 +56,7 @@ export async function replaceFile(root: string, path: RepositoryPath, bytes: Buf
       await file.writeFile(bytes)
       await keepOwner(file, uid, gid)
       await file.chmod(mode & 0o7777)
+      await keepAttributes(root, path, fresh)
       await file.sync()
     } finally {
       await file.close()
@@ -60,17 +64,28 @@ export async function replaceFile(root: string, path: RepositoryPath, bytes: Buf
     await rename(fresh, onDisk(`${root}/`, path))
   } catch (error) {
     await rm(fresh, { force: true }).catch(() => undefined)
-    throw new OperatorError(`${shown(path)} cannot be replaced: ${messageOf(error)}`, {
-      means: 'It is as it was. What was changed before it is in the undo file.',
-      next: 'Give it back to yourself or make room, then the same command goes on; or take all of it back: task migrate:rewrite-ip -- --undo',
-      cause: error,
-    })
+    throw cannotBeReplaced(path, error)
   }
 }
 
+export function cannotBeReplaced(path: RepositoryPath, error: unknown): OperatorError {
+  return new OperatorError(`${shown(path)} cannot be replaced: ${messageOf(error)}`, {
+    means: 'It is as it was. What was changed before it is in the undo file.',
+    next: 'Give it back to yourself or make room, then the same command goes on; or take all of it back: task migrate:rewrite-ip -- --undo',
+    cause: error,
+  })
+}
+
+export function changedMeanwhile(path: RepositoryPath): OperatorError {
+  return new OperatorError(`${shown(path)} is being changed by somebody else at this moment.`, {
+    means: 'It is left as it is.',
+    next: 'Close what writes to it, then the same command again.',
+  })
+}
+
 /** Removes what a kill has left beside a file. */
-export async function removeLeftOver(root: string, path: RepositoryPath): Promise<void> {
-  await rm(temporaryFile(root, path), { force: true })
+export function removeLeftOver(root: string, path: RepositoryPath): void {
+  rmSync(temporaryFile(root, path), { force: true })
 }
 
 export function sha256(bytes: Buffer): string {
@@ -87,6 +102,13 @@ export function shown(path: RepositoryPath): string {
 async function keepOwner(file: FileHandle, uid: number, gid: number): Promise<void> {
   const own = await file.stat()
   if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid)
+}
+
+/** Node knows neither. Without GNU cp, or for a name that no argument can hold, a file that is replaced loses them. */
+async function keepAttributes(root: string, path: RepositoryPath, fresh: string | Buffer): Promise<void> {
+  const old = onDisk(`${root}/`, path)
+  if (typeof old !== 'string' || typeof fresh !== 'string') return
+  await run('cp', ['--attributes-only', '--preserve=all', '--', old, fresh]).catch(() => undefined)
 }
 
 /** In the same folder, which a rename asks for; its name is told by the path, so that it is found again after a kill. */

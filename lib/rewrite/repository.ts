@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { realpath } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { announceCommand } from '../migration/calls.ts'
 import { messageOf, OperatorError } from '../migration/errors.ts'
@@ -80,7 +80,8 @@ export function grepTracked(folder: string, sources: readonly string[]): Grep {
     ([code]) => complaint === '' && (code === 0 || code === 1),
     () => false,
   )
-  return { found: fieldsIn(child.stdout), isWhole }
+  // Node throws away what nobody has begun to read when the process ends.
+  return { found: fieldsIn(child.stdout.pipe(new PassThrough({ highWaterMark: 2 ** 30 }))), isWhole }
 }
 
 async function* fieldsIn(output: Readable): AsyncGenerator<RepositoryPath> {

@@ -101,7 +101,12 @@ function compileRule({ class: name, paths, top, contains }: Rule) {
 function matcher(patterns: readonly string[]): (path: string) => boolean {
   if (patterns.length === 0) return () => false
   const anywhere = patterns.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`))
-  return picomatch(anywhere, { dot: true, nocase: true })
+  // One expression for all of them, which is compiled when the first path is asked of.
+  let together: RegExp | undefined
+  return (path) => {
+    together ??= new RegExp(anywhere.map((pattern) => picomatch.makeRe(pattern, { dot: true }).source).join('|'), 'i')
+    return together.test(path)
+  }
 }
 
 function isPattern(source: string): boolean {

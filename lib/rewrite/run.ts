@@ -3,7 +3,7 @@ import { isAgreed } from '../migration/consent.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Json, Migration } from '../migration/migration.ts'
 import { applyRewrite, isBegun, rewriteKind } from './apply.ts'
-import { findCandidates, type PassedOver, sourcesFor } from './candidates.ts'
+import { findCandidates, firstLookFor, type PassedOver, sourcesFor } from './candidates.ts'
 import { filesToSearch, type SearchedFiles } from './files.ts'
 import { includedClasses } from './flags.ts'
 import { describeMappings, type Mapping } from './mapping.ts'
@@ -25,7 +25,7 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
   await finishInterrupted(migration)
   const { homelabDir } = migration.settings
   // The longest of what Git is asked comes first.
-  const grep = grepTracked(homelabDir, sourcesFor(mappings))
+  const grep = grepTracked(homelabDir, firstLookFor(mappings))
   const repository = await readRepository(homelabDir)
   const plan = await planRewrite(migration, repository, grep, mappings)
   showRewrite(migration, repository.root, plan)
@@ -39,7 +39,7 @@ export async function rewriteRepository(migration: Migration, mappings: readonly
   }
   refuseDirty(migration, repository)
   await confirm(migration, changed.length, mappings)
-  await change(migration, repository.root, plan, mappings)
+  await change(migration, repository, plan, mappings)
   return { changed: changed.length, left }
 }
 
@@ -55,7 +55,7 @@ async function planRewrite(
   const files = filesToSearch(repository, rules, settings)
   const fileNames = namesWithAddress(files, mappings)
   const passedOver: PassedOver = { unreadable: [], folders: [] }
-  const plan = await planEdits(findCandidates(root, files, grep, sourcesFor(mappings), passedOver), {
+  const plan = await planEdits(findCandidates(root, files, grep, firstLookFor(mappings), passedOver), {
     ...{ root, rules, ignored: files.ignored, fileNames },
     spellings: mappings.flatMap(spellingsOf),
     include: includedClasses(flags),
@@ -98,13 +98,18 @@ async function confirm(
   })
 }
 
-async function change(migration: Migration, root: string, plan: Plan, mappings: readonly Mapping[]): Promise<void> {
+async function change(
+  migration: Migration,
+  repository: Repository,
+  plan: Plan,
+  mappings: readonly Mapping[],
+): Promise<void> {
   const changed = plan.files.filter(({ edits }) => edits.length > 0)
   const time = migration.clock.now().toISOString().replace(/[-:.]/g, '')
   const file = join(migration.runFolder, `rewrite-${time}.jsonl`)
-  if (!migration.dryRun) await writeUndoFile(file, root, plan)
+  if (!migration.dryRun) await writeUndoFile(file, repository, plan)
   await migration.change(
-    `replace ${describeMappings(mappings)} in ${changed.length} files of ${root} (${basename(file)})`,
+    `replace ${describeMappings(mappings)} in ${changed.length} files of ${repository.root} (${basename(file)})`,
     {
       undo: { kind: rewriteKind, file },
       apply: () => applyRewrite(readUndoFile(file)),

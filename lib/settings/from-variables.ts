@@ -52,6 +52,7 @@ export function settingsFrom(cluster: string, v: Variables): Settings {
     installDisk: v.INSTALL_DISK,
     installImage: v.INSTALL_IMAGE,
     newMachineMac: v.NEW_MACHINE_MAC,
+    newMachineAddress: v.NEW_MACHINE_ADDRESS,
     secretsBundle: optional(v.SECRETS_BUNDLE),
     outputDir: at(v.OUTPUT_DIR),
     earlierRunsDir: at(v.EARLIER_RUNS_DIR),

@@ -100,6 +100,7 @@ export const variables = {
   INSTALL_DISK: path.optional(),
   INSTALL_IMAGE: text.optional(),
   NEW_MACHINE_MAC: mac.optional(),
+  NEW_MACHINE_ADDRESS: address.optional(),
   SECRETS_BUNDLE: path.optional(),
   OUTPUT_DIR: path.default('./.output/migrate'),
   EARLIER_RUNS_DIR: path.default('~/.cache/talos-migrate/runs'),

@@ -2,7 +2,7 @@ import { OperatorError } from '../migration/errors.ts'
 import type { Condition, Migration, Probe } from '../migration/migration.ts'
 import type { Address } from '../network/addresses.ts'
 import { controlPlanePorts, doorOpens } from '../network/ports.ts'
-import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } from './identity.ts'
+import { describeMachine, identify, type MachineIdentity, machineIdentity, sameMachine } from './identity.ts'
 import { installDisk } from './install-disk.ts'
 import type { MachineConfig } from './machine-config.ts'
 import { lookAtConfigured, lookAtMachine, type MachineSeen } from './maintenance.ts'
@@ -140,10 +140,7 @@ export async function applyConfig(
   await migration.change(`${what} (${describeMachine(machine)})`, {
     undo,
     apply: async () => {
-      const seen = await lookAtMachine(talosctl, address)
-      if (seen.state === 'foreign') throw notInMaintenance(address, seen.saw)
-      if (seen.state !== 'maintenance') return
-      if (!sameMachine(seen.identity, machine)) throw notTheSame(address, seen.saw)
+      if (!(await stillWaits(talosctl, address, machine))) return
       const args = ['apply-config', '--file', '/dev/stdin', '--mode', 'auto']
       await talosctl
         .run({ address, insecure: true }, args, { input: config.text, deadline: 120 })
@@ -154,6 +151,17 @@ export async function applyConfig(
     },
   })
   return machine
+}
+
+/** Whether a machine that was found in maintenance mode is there as it was; one that runs or is silent has its config, or restarts with it. */
+async function stillWaits(talosctl: Talosctl, address: Address, machine: MachineIdentity): Promise<boolean> {
+  const there = await identify(talosctl, { address, insecure: true }).catch(() => null)
+  if (there && sameMachine(there, machine)) return true
+  const seen = await lookAtMachine(talosctl, address)
+  if (seen.state === 'foreign') throw notInMaintenance(address, seen.saw)
+  if (seen.state !== 'maintenance') return false
+  if (!sameMachine(seen.identity, machine)) throw notTheSame(address, seen.saw)
+  return true
 }
 
 /** Waits until the new machine has restarted with its config and lets us in. */

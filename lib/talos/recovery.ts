@@ -97,6 +97,7 @@ export async function checkSnapshot(
  * Recovers etcd on the new machine and waits until it is one healthy voter. After a kill in between it goes on with what was begun;
  * that it is the right cluster is proven afterwards, through its API.
  * @param folder a memory folder
+ * @param runs waits until the machine runs with its config; the snapshot is opened meanwhile, for the cluster is down
  * @throws OperatorError when etcd does not become healthy in settings.apiTimeout
  */
 export async function recoverEtcd(
@@ -105,21 +106,28 @@ export async function recoverEtcd(
   address: Address,
   source: SnapshotSource,
   folder: string,
+  runs: () => Promise<unknown>,
 ): Promise<void> {
   const { apiTimeout } = migration.settings
+  const [path] = await Promise.all([migration.dryRun ? '' : openWhole(source, folder), runs()])
   const what = `Recover etcd on ${address} from ${source.origin}`
   const mayBeGiven = migration.journal.standingChange(what) !== undefined
   await migration.change(what, {
     undo: { kind: 'etcd', address },
     apply: async () => {
-      const path = await source.open(folder)
-      await checkSnapshotFile(path)
       const outcome = await migration.wait(bootstrapFrom(talosctl, { address }, path, apiTimeout, mayBeGiven))
       if (outcome === 'had-data')
         migration.console.info(`etcd on ${address} was bootstrapped before; it is kept and checked.`)
     },
   })
   await migration.wait(oneHealthyVoter(talosctl, { address }, apiTimeout))
+}
+
+/** talosctl panics on one that is cut off. */
+async function openWhole(source: SnapshotSource, folder: string): Promise<string> {
+  const path = await source.open(folder)
+  await checkSnapshotFile(path)
+  return path
 }
 
 /**

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises'
 import { z } from 'zod'
-import { $, type Options } from 'zx/core'
+import { $ } from 'zx/core'
 import { announceCommand } from '../migration/calls.ts'
 import { OperatorError } from '../migration/errors.ts'
 import { findOnPath, isExecutable } from '../migration/executables.ts'
 import type { Address } from '../network/addresses.ts'
 import type { Settings } from '../settings.ts'
+import { endsWithUs, inGroupOfItsOwn } from './process-group.ts'
 import { TalosctlError, understand } from './talosctl-error.ts'
 
 /** Which machine a call is for, and how. */
@@ -42,7 +43,7 @@ export interface TalosResource<T> {
 
 /**
  * The real talosctl. Nothing secret is ever among its arguments; it runs in a process group of its own, so that Ctrl-C in
- * the operator's terminal ends no call half way; every call has a deadline.
+ * the operator's terminal ends no call half way; every call has a deadline, and none outlives this process.
  */
 export class Talosctl {
   readonly binary: string
@@ -97,9 +98,9 @@ export class Talosctl {
   async beginningOf(target: Target, path: string, bytes: number): Promise<Buffer> {
     // What ends first is head: then talosctl ends too, for nobody reads what it writes. zx takes what it reads for text, so it gets base64.
     announceCommand(this.binary, ['read', path, ...this.#addressing(target)])
-    const { stdout } = await $(
-      quietly(30),
-    )`${this.binary} read ${path} ${this.#addressing(target)} | head -c ${bytes} | base64`
+    const { stdout } = await endsWithUs(
+      $(inGroupOfItsOwn(30))`${this.binary} read ${path} ${this.#addressing(target)} | head -c ${bytes} | base64`,
+    )
     const content = Buffer.from(stdout, 'base64')
     if (content.length > 0) return content
     throw new TalosctlError('other', `${path} on ${target.address} cannot be read, or is empty.`, {})
@@ -154,36 +155,17 @@ interface Done extends Answer {
   timedOut: boolean
 }
 
-/** A process of its own, in a group of its own, silent, and with a deadline. */
-function quietly(deadlineSeconds: number): Partial<Options> {
-  return {
-    detached: true,
-    quiet: true,
-    nothrow: true,
-    timeout: deadlineSeconds * 1000,
-    timeoutSignal: 'SIGKILL',
-    // By default zx looks for the children in the process list; the group is exact, and needs no ps.
-    kill: async (pid, signal) => {
-      try {
-        process.kill(-Number(pid), signal ?? 'SIGTERM')
-      } catch {
-        // It has ended by itself in the same instant.
-      }
-    },
-  }
-}
-
 async function execute(binary: string, args: readonly string[], options: CallOptions): Promise<Done> {
   announceCommand(binary, args)
   const deadline = options.deadline ?? 30
   const start = performance.now()
-  const how = quietly(deadline)
+  const how = inGroupOfItsOwn(deadline)
   // Node gives a child sockets, and a socket cannot be opened as /dev/stdin or /dev/stdout: cat makes pipes of them.
   const running =
     options.input === undefined
       ? $({ ...how, stdio: ['ignore', 'pipe', 'pipe'] })`${binary} ${args}`
       : $({ ...how, input: options.input })`cat | ${binary} ${args} | cat`
-  const output = await running
+  const output = await endsWithUs(running)
   return {
     stdout: output.stdout,
     stderr: output.stderr,

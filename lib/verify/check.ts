@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from '../migration/errors.ts'
+import { messageOf, OperatorError, RemoteError } from '../migration/errors.ts'
 
 /** An error makes the evening fail; a warning is said and passed. */
 export type Severity = 'error' | 'warning'
@@ -66,6 +66,8 @@ async function settle<Context>(
           evidence: messageOf(error),
           severity: 'error',
           wayOut,
+          // Whoever does not answer now may answer at the next look; a fault stays one.
+          converging: error instanceof OperatorError || error instanceof RemoteError,
         },
       ],
     }

@@ -51,7 +51,11 @@ export async function practise(
   t.teardown(() => tasks.end())
   await cluster.start()
   const before = await truthOf(cluster)
-  const adversaries = startAdversaries(cluster.homelab.kubeconfig, options.canary ? { canary: options.canary } : {})
+  const { canary, fixture } = options
+  const adversaries = startAdversaries(cluster.homelab.kubeconfig, {
+    ...(canary === undefined ? {} : { canary }),
+    ...(fixture === undefined ? {} : { fixture }),
+  })
   t.teardown(() => adversaries.stop())
   const address = moves ? cluster.newAddress : cluster.address
   swapWhenAsked(cluster, { signal: tasks.signal, address }).catch((error) => t.log(`the swap failed: ${error}`))

@@ -39,7 +39,7 @@ test('a rebuild from Git, phase by phase and killed in its middle, loses just wh
   await killedInTheRestore(t, practice)
   await done('provision')
   t.regex(await done('resume'), /what the drain had quieted was never quiet here/)
-  t.regex(await done('verify'), /Lost, as was announced \(1\)/)
+  t.regex(await done('verify'), /Lost, as was announced \(2\)/)
   await prove(t, practice, list)
 })
 

@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { openForWriting, processesBelow } from '../../lib/rehearsal/processes.ts'
 import { projectFolder } from '../../lib/settings.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
+import { assertAsBefore, rollBackThoughKilled } from './going-back.ts'
 import { memoryFolder, type Practice, practise } from './on-practice-cluster.ts'
 
 const secretCanary = 'canary-in-a-secret-b7f2e1'
@@ -19,7 +20,7 @@ const registryPatch = JSON.stringify({
   },
 })
 
-test('scenario A, phase by phase: nothing is lost, and no secret is written or shown anywhere', async (t) => {
+test('scenario A, phase by phase: nothing is lost, no secret is written or shown anywhere, and it leads back', async (t) => {
   const practice = await practise(t, { canary: secretCanary, configPatches: [registryPatch] })
   await plantInSnapshot(practice)
   await assertPlanted(t, practice)
@@ -63,6 +64,11 @@ test('scenario A, phase by phase: nothing is lost, and no secret is written or s
     ['', '-final'],
     'backup and final set are copied',
   )
+
+  // No workload has written anything since its volume came back, so nothing is lost, and nobody is asked.
+  await rollBackThoughKilled(t, practice, () => practice.task(['migrate:rollback', `MEMORY_DIR=${memory}`]))
+  t.regex(practice.said(), /has taken no writes that the old one does not have/)
+  await assertAsBefore(t, practice, 'verify, and killed in the middle')
 })
 
 /** The report tells of the whole evening, also of what verify has found. */

@@ -1,24 +1,23 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'ava'
 import { parse } from 'yaml'
+import type { KubernetesObject } from '../../lib/kubernetes/api.ts'
 import type { JournalRecord } from '../../lib/migration/journal.ts'
-import { parseAddress } from '../../lib/network/addresses.ts'
 import { addWaiting, addWorker, agreed, killInTurn, talosctlOn, withApi } from '../../lib/rehearsal/control-planes.ts'
 import { lendHands } from '../../lib/rehearsal/hands.ts'
 import type { PracticeMachine } from '../../lib/rehearsal/practice-machine.ts'
 import { table } from '../../lib/rehearsal/proofs.ts'
-import { loadSettings } from '../../lib/settings.ts'
-import { undoJoin } from '../../lib/talos/join/leave.ts'
-import { Talosctl } from '../../lib/talos/talosctl.ts'
 import { foreignConfig } from '../talos/join/foreign.ts'
 import { openSmallCluster } from './control-planes.ts'
 import { killWhen } from './on-practice-cluster.ts'
 
 const small = await openSmallCluster()
 const { cluster, task } = small
-const [second, third] = await Promise.all([
+const [second, third, foreignPath] = await Promise.all([
   addWaiting(cluster, 'second', 55),
   addWorker(cluster, { name: 'third', host: 56, hostname: 'talos02' }),
+  foreignConfig(cluster),
 ]).catch((error: unknown) => small.close().then(() => Promise.reject(error)))
 
 test.after.always(() => small.close())
@@ -39,8 +38,7 @@ const names = async (through = cluster.old) => (await members(through)).map((row
 test.serial('a foreign secrets bundle is refused before anything is touched', async (t) => {
   const backup = await task(['migrate:backup', 'SCENARIO=C'])
   t.is(backup.exitCode, 0, backup.output)
-  const config = await foreignConfig(cluster)
-  const named = ['NODE=talos01', `IP=${second.hardware.address}`, `CONTROLPLANE_CONFIG=${config}`]
+  const named = ['NODE=talos01', `IP=${second.hardware.address}`, `CONTROLPLANE_CONFIG=${foreignPath}`]
   const { exitCode, output } = await task(['migrate:join', ...named])
   t.is(exitCode, 1, output)
   t.regex(output, /comes from another secrets bundle than the cluster: Talos CA .*etcd CA/)
@@ -87,6 +85,27 @@ test.serial(
   },
 )
 
+test.serial(
+  'a fourth with foreign secrets is refused before anything is touched, and so is a machine of others',
+  async (t) => {
+    const fourth = await addWaiting(cluster, 'fourth', 58)
+    const named = ['migrate:join', 'NODE=talos03', `IP=${fourth.hardware.address}`]
+    const foreign = await task([...named, `CONTROLPLANE_CONFIG=${foreignPath}`])
+    t.is(foreign.exitCode, 1, foreign.output)
+    t.regex(foreign.output, /comes from another secrets bundle than the cluster: Talos CA .*etcd CA/)
+    t.is(fourth.timeline.at(-1)?.event, 'maintenance-ready', 'it waits as it did')
+
+    await cluster.talosctl('apply-config', '--insecure', '--nodes', fourth.hardware.address, '--file', foreignPath)
+    await fourth.waitFor('booted', { timeoutSeconds: 60 })
+    const others = await task(named)
+    t.is(others.exitCode, 1, others.output)
+    t.regex(others.output, /refuses our talosconfig/)
+    t.regex(others.output, /Nothing was changed/)
+    t.deepEqual(await names(), ['talos00', 'talos01', 'talos02'])
+    await fourth.cutPower()
+  },
+)
+
 test.serial('talosconfig and kubeconfig know all three', async (t) => {
   const addresses = [...machines.values()].map(({ hardware }) => hardware.address)
   const talosconfig = parse(readFileSync(cluster.homelab.talosconfig, 'utf8'))
@@ -103,7 +122,7 @@ test.serial('talosconfig and kubeconfig know all three', async (t) => {
   )
 })
 
-interface Schedulable {
+interface Schedulable extends KubernetesObject {
   spec: { unschedulable?: boolean }
 }
 
@@ -161,14 +180,30 @@ test.serial('a dead one is removed, and nobody leaves or joins against the quoru
   t.deepEqual(await names(), ['talos00', 'talos01'], 'it was a member, and is one')
 })
 
-test.serial('a join is taken back: the machine leaves etcd in order and is emptied', async (t) => {
-  const { address, uuid, mac } = second.hardware
-  const talosctl = await Talosctl.open(loadSettings(cluster.environment))
-  const undo = { kind: 'machine-config', address, uuid, macs: [mac] }
-  const through = [parseAddress(cluster.address, 'the test')]
-  const since = Date.now()
-  t.is(await undoJoin(talosctl, undo, through), 'undone')
-  await second.waitFor('maintenance-ready', { timeoutSeconds: 120, since })
-  t.deepEqual(await names(), ['talos00'])
-  t.is(await undoJoin(talosctl, undo, through), 'already')
+test.serial('a worker that has joined is a worker again after a rollback, and all is as it was', async (t) => {
+  const worker = await addWorker(cluster, { name: 'fifth', host: 59, hostname: 'talos04' })
+  const { address } = worker.hardware
+  const { talosconfig, kubeconfig } = cluster.homelab
+  const files = () => [talosconfig, kubeconfig].map((path) => readFileSync(path, 'utf8'))
+  const before = files()
+  // The run under way has taken machines out, which do not come back by themselves.
+  const run = ['SCENARIO=C', `OUTPUT_DIR=${join(cluster.folder, 'another-run')}`]
+  const backup = await task(['migrate:backup', ...run])
+  t.is(backup.exitCode, 0, backup.output)
+  const joining = await task(['migrate:join', 'NODE=talos04', `IP=${address}`, 'REDUNDANCY_TEST=no', ...run])
+  t.is(joining.exitCode, 0, joining.output)
+  t.deepEqual(await names(), ['talos00', 'talos01', 'talos04'])
+  t.notDeepEqual(files(), before)
+
+  const dry = await task(['migrate:rollback', ...run, '--', '--dry-run'])
+  t.regex(dry.output, new RegExp(`The machine at ${address} \\(.*\\) leaves etcd in order, and is emptied`))
+  const { exitCode, output } = await task(['migrate:rollback', ...run])
+  t.is(exitCode, 0, output)
+  t.deepEqual(await names(), ['talos00', 'talos01'])
+  t.deepEqual(files(), before)
+  const kind = await talosctlOn(cluster, worker, 'get', 'machinetype', '--output', 'jsonpath={.spec}')
+  t.is(kind.trim(), 'worker')
+  const node = await withApi(cluster, cluster.old, (api) => api.get<Schedulable>('/api/v1/nodes/talos04'))
+  t.not(node.spec.unschedulable, true)
+  t.false('node-role.kubernetes.io/control-plane' in (node.metadata.labels ?? {}))
 })

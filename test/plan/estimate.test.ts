@@ -50,7 +50,7 @@ test('every phase of every scenario that takes time has a range that begins belo
 test('more to do takes longer', (t) => {
   for (const name of ['drain', 'resume']) {
     t.true(of(name, [], { ...sizes, pods: 200 }).toSeconds > of(name, []).toSeconds)
-    t.true(of(name, [], { ...sizes, evacuatedBytes: 100e9 }).fromSeconds >= 1000)
+    t.true(of(name, [], { ...sizes, evacuatedBytes: 100e9 }).fromSeconds >= 100)
   }
   t.regex(of('drain', [], { ...sizes, evacuatedBytes: 100e9 }).basedOn, /at most 100\.0 GB copied/)
 })

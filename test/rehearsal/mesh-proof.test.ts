@@ -5,6 +5,7 @@ import test from 'ava'
 import { repeerNebula } from '../../lib/network/nebula/repeer.ts'
 import { meshAuthority } from '../../lib/recovery/mesh-authority.ts'
 import { isOfMesh, meshProof } from '../../lib/rehearsal/nebula/mesh-proof.ts'
+import { canTunnel } from '../../lib/rehearsal/nebula/networks.ts'
 import {
   makePracticeMesh,
   meshAddresses,
@@ -12,19 +13,23 @@ import {
   meshPaths,
   type PracticeMesh,
 } from '../../lib/rehearsal/nebula/practice-mesh.ts'
+import { type MeshAtWork, runMesh, whyNoNetworks } from '../../lib/rehearsal/nebula/run-mesh.ts'
 import type { Proof } from '../../lib/rehearsal/proofs.ts'
 import { readTruth } from '../../lib/rehearsal/truth.ts'
 import { type BareCluster, startBareCluster } from '../kubernetes/bare-cluster.ts'
 import { makeNode } from '../kubernetes/draining.ts'
 import { punctualPods } from '../kubernetes/punctual-pods.ts'
 import { testMigration } from '../kubernetes/test-migration.ts'
-import { makeAuthority, nebulaCert } from '../network/nebula/authority.ts'
+import { makeAuthority, nebula, nebulaCert } from '../network/nebula/authority.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 const old = ['192.168.1.54', meshAddresses.old]
 let cluster: BareCluster
 let mesh: PracticeMesh
 let identity: string
+let atWork: MeshAtWork | null = null
+/** of the machine that is on */
+let machine: string | undefined
 
 test.before(async () => {
   cluster = await startBareCluster({ pods: true, stages: punctualPods })
@@ -37,7 +42,7 @@ const prove = (said: string): Promise<Proof> => meshProof(cluster.api, mesh, sai
 function moving(ageIdentityFile: string, flags: Record<string, boolean> = {}) {
   const moved = { NEW_TALOS_NODE: '192.168.1.57', NEW_MESH_ADDRESS: meshAddresses.new }
   const homelab = { HOMELAB_DIR: temporaryFolder('homelab'), AGE_IDENTITY_FILE: ageIdentityFile }
-  return testMigration({ ...mesh.settings, ...moved, ...homelab }, { flags })
+  return testMigration({ ...mesh.settings, ...atWork?.settings, ...moved, ...homelab }, { flags })
 }
 
 async function openKey(ageIdentityFile: string): Promise<string | undefined> {
@@ -53,7 +58,10 @@ async function repeer(flags: Record<string, boolean> = {}): Promise<string> {
   return lines.join('\n')
 }
 
-test.after.always(() => cluster?.stop())
+test.after.always(async () => {
+  await atWork?.stop()
+  await cluster?.stop()
+})
 
 test.serial('the CA’s key of a practice mesh is only to be had with the operator’s identity', async (t) => {
   const folder = temporaryFolder('operator')
@@ -67,6 +75,25 @@ test.serial('the CA’s key of a practice mesh is only to be had with the operat
   writeFileSync(other, `${await generateX25519Identity()}\n`, { mode: 0o600 })
   await t.throwsAsync(openKey(other))
 })
+
+test.serial(
+  'real Nebula processes carry the mesh where this machine lets them, and else it is said why not',
+  async (t) => {
+    machine = 'old'
+    const node = { nebula, kubeconfig: cluster.kubeconfig, machine: () => machine }
+    atWork = await runMesh(node, mesh)
+    t.is(atWork !== null, canTunnel())
+    if (atWork === null) return t.regex(whyNoNetworks, /so that no real Nebula ran$/)
+    t.deepEqual(atWork.settings, { MESH_PEERS: '10.42.0.1:6443' })
+    const { holds, against } = await atWork.proof('', 3)
+    t.false(holds)
+    t.deepEqual(against, [
+      `the lighthouse does not reach ${meshAddresses.new}`,
+      `the lighthouse still reaches ${meshAddresses.old}`,
+      'the run has not asked 10.42.0.1:6443',
+    ])
+  },
+)
 
 test.serial('before the mesh has followed the machine, nothing is proven', async (t) => {
   const { holds, against } = await prove('')
@@ -82,6 +109,8 @@ test.serial(
     const before = await readTruth(cluster.api)
     const said = await repeer()
     t.deepEqual((await prove(said)).against, [])
+    // The node's Nebula is another process now, with the certificate for its new address; and the run has asked over the mesh.
+    if (atWork) t.deepEqual((await atWork.proof(said, 60)).against, [])
     t.deepEqual((await prove('')).against, [
       'ConfigMap nebula-practice/static-hosts, config.yml holds an old address, and nobody said so',
     ])
@@ -104,6 +133,16 @@ test.serial('where static_host_map was changed too, nothing need be named', asyn
   const { holds, evidence } = await prove('')
   t.true(holds)
   t.true(evidence.includes('static_host_map has the new addresses'))
+})
+
+test.serial('a machine that is off is in no mesh, and the one that takes its place is', async (t) => {
+  if (atWork === null) return t.false(canTunnel())
+  const said = await repeer()
+  machine = undefined
+  const off = await atWork.proof(said, 3)
+  t.true(off.against.includes(`the lighthouse does not reach ${meshAddresses.new}`))
+  machine = 'new'
+  t.deepEqual((await atWork.proof(said, 60)).against, [])
 })
 
 test.serial('whatever else of the Secret or the DaemonSet changes speaks against it', async (t) => {

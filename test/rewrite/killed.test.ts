@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { projectFolder } from '../../lib/settings.ts'
 import { environmentIn } from '../migration/run-in-folder.ts'
@@ -91,7 +91,7 @@ for (const seed of [1, 2, 3]) {
       const child = start(folder)
       t.teardown(() => void child.kill('SIGKILL'))
       const ended = once(child, 'exit')
-      while (child.exitCode === null && changedIn(folder) < share * many) await delay(1)
+      while (child.exitCode === null && changedIn(folder) < share * many) await setImmediate()
       child.kill('SIGKILL')
       await ended
     }

@@ -280,3 +280,38 @@ test('a name that a file has is not changed in what refers to it, for files are 
   t.is(at(folder, 'up.sh'), 'apply nodes/node-192-168-1-54.yaml --node 192.168.1.60\n')
   t.regex(said, /Files are not renamed, nor what refers to them: node-192-168-1-54\.yaml/)
 })
+
+test('UTF-16 that holds the address is named, in either byte order, and left alone', async (t) => {
+  const little = Buffer.from('\uFEFFserver: https://192.168.1.54:6443\r\n', 'utf16le')
+  const files = {
+    'little.txt': little,
+    'big.txt': Buffer.from(little).swap16(),
+    'other.txt': Buffer.from('\uFEFFserver: 192.168.1.540', 'utf16le'),
+  }
+  const folder = homelab({ ...files, 'a.txt': '192.168.1.54' })
+  const { code, said } = await rewrite(folder, now)
+  t.is(code, 0, said)
+  t.is(at(folder, 'a.txt'), '192.168.1.60')
+  for (const [path, bytes] of Object.entries(files)) t.is(at(folder, path), bytes.toString('latin1'), path)
+  for (const name of ['little.txt', 'big.txt']) t.regex(said, new RegExp(`${name}.*UTF-16: change it by hand`))
+  t.notRegex(said, /other\.txt/)
+})
+
+test('access lists and extended attributes stay, of a file with another name too', async (t) => {
+  const folder = homelab({ 'a.txt': '192.168.1.54', 'linked.txt': '192.168.1.54' })
+  const names = ['a.txt', 'linked.txt']
+  linkSync(join(folder, 'linked.txt'), join(temporaryFolder('link'), 'other'))
+  const attributes = (name: string) => [
+    execFileSync('getfattr', ['--dump', name], { cwd: folder, encoding: 'utf8' }),
+    execFileSync('getfacl', ['--numeric', name], { cwd: folder, encoding: 'utf8' }),
+  ]
+  for (const name of names) {
+    execFileSync('setfattr', ['--name', 'user.note', '--value', 'kept', name], { cwd: folder })
+    execFileSync('setfacl', ['--modify', 'u:65534:rw', name], { cwd: folder })
+  }
+  const before = names.map(attributes)
+  t.regex(String(before), /user\.note="kept".*user:65534:rw/s)
+  t.is((await rewrite(folder, now)).code, 0)
+  for (const name of names) t.is(at(folder, name), '192.168.1.60')
+  t.deepEqual(names.map(attributes), before)
+})

@@ -6,10 +6,11 @@ import { parseAddress } from '../../lib/network/addresses.ts'
 import { catalogue } from '../../lib/rehearsal/binaries/catalogue.ts'
 import { ensureTools } from '../../lib/rehearsal/binaries.ts'
 import { runTalosctl } from '../../lib/rehearsal/run-talosctl.ts'
+import { loadSettings } from '../../lib/settings.ts'
 import { changeConfig } from '../../lib/talos/change-config.ts'
 import { differences, fieldsThatMention, mainDocument, showChange } from '../../lib/talos/config-fields.ts'
 import { differingSecrets, parseMachineConfig, validateMachineConfig } from '../../lib/talos/machine-config.ts'
-import { installedOn, type Move, movedConfig } from '../../lib/talos/moved-config.ts'
+import { installedOn, type Move, movedConfig, moveOf } from '../../lib/talos/moved-config.ts'
 import { Talosctl } from '../../lib/talos/talosctl.ts'
 
 const silent = { info: () => undefined, warn: () => undefined, detail: () => undefined }
@@ -22,6 +23,7 @@ const old = parseAddress('192.168.1.54', 'test')
 const next = parseAddress('192.168.1.57', 'test')
 const url = (host: string) => `https://${host}:6443`
 const move: Move = { old, next, endpoint: url(old), nextEndpoint: url(next) }
+const moving = { SCENARIO: 'B', TALOS_NODE: '192.168.1.54', NEW_TALOS_NODE: '192.168.1.57', AGE_RECIPIENTS: '' }
 const memory = { memoryDir: '/dev/shm' }
 const password = 'a-password-in-a-registry'
 
@@ -126,6 +128,35 @@ test('where a DNS name is the endpoint, it stays, and so does the issuer without
   t.is(moved.endpoint, url('k8s.home'))
   t.deepEqual(fieldsThatMention(moved.text, old), [])
   t.false(moved.text.includes('service-account-issuer'))
+})
+
+test('where a virtual address is the endpoint, it stays with its VIP, and what is the old machine alone goes', async (t) => {
+  const vip = '192.168.1.100'
+  const shared = {
+    machine: {
+      network: { interfaces: [{ interface: 'eth0', addresses: [`${old}/24`], vip: { ip: vip } }] },
+      certSANs: [vip, old],
+    },
+  }
+  const { talosctl, config } = await configWith(shared, url(vip))
+  const settings = loadSettings({ CLUSTER: 'catalyst', ...moving, CLUSTER_ENDPOINT: url(vip) })
+  const virtual = moveOf(settings, config.endpoint)
+  if (!virtual) return t.fail()
+  const moved = await changeConfig(talosctl, config, (main) => movedConfig(main, virtual), memory)
+  await validateMachineConfig(talosctl, moved)
+  t.deepEqual(differences(mainDocument(config.text), mainDocument(moved.text)).map(showChange), [
+    `machine.certSANs: ["${vip}","${old}"] → ["${vip}","${next}"]`,
+    `machine.network.interfaces: [{"addresses":["${old}/24"],"interface":"eth0","vip":{"ip":"${vip}"}}] → [{"addresses":["${next}/24"],"interface":"eth0","vip":{"ip":"${vip}"}}]`,
+  ])
+  const worker = await configWith(plain, url(vip), 'worker')
+  const same = await changeConfig(worker.talosctl, worker.config, (main) => movedConfig(main, virtual), memory)
+  t.deepEqual(differences(mainDocument(worker.config.text), mainDocument(same.text)), [], 'no worker is told anything')
+})
+
+test('an endpoint that names the old machine moves even where the cluster has a name, and the name stays', (t) => {
+  const settings = loadSettings({ CLUSTER: 'catalyst', ...moving, CLUSTER_ENDPOINT: url('k8s.home') })
+  t.like(moveOf(settings, url('k8s.home')), { endpoint: url('k8s.home'), nextEndpoint: url('k8s.home') })
+  t.like(moveOf(settings, url(old)), { endpoint: url(old), nextEndpoint: url(next) })
 })
 
 test('an issuer that was pinned before is kept as it is', async (t) => {

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { z } from 'zod'
 import { OperatorError } from '../../lib/migration/errors.ts'
@@ -170,4 +173,17 @@ test('tables are read by the position of their headings, with empty cells', (t) 
   const rows = parseTable(table.join('\n'))
   t.like(rows[0], { HOSTNAME: 'talos00', 'PEER URLS': 'https://127.0.9.1:2380', LEARNER: 'false' })
   t.like(rows[1], { HOSTNAME: '', 'CLIENT URLS': '', LEARNER: 'true' })
+})
+
+test('a talosctl that hangs ends with the process that has started it', async (t) => {
+  await withTalosctl('echo $$ > "$0.pid"; exec sleep 600', async (settings, folder) => {
+    const program = join(import.meta.dirname, 'programs/call-and-exit.ts')
+    const child = spawn(process.execPath, ['--import=tsx', program, JSON.stringify(settings)], { stdio: 'inherit' })
+    const exitCode = await new Promise((resolve) => child.once('exit', resolve))
+    t.is(exitCode, 130)
+    const pid = Number(await readFile(join(folder, 'talosctl.pid'), 'utf8'))
+    const isGone = () => !existsSync(`/proc/${pid}`)
+    for (let looks = 0; looks < 100 && !isGone(); looks++) await delay(50)
+    t.true(isGone(), `process ${pid} is left`)
+  })
 })

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { OperatorError } from '../../lib/migration/errors.ts'
+import { OperatorError, RemoteError } from '../../lib/migration/errors.ts'
 import { type Check, NotChecked, runChecks } from '../../lib/verify/check.ts'
 import { failOnErrors } from '../../lib/verify/show.ts'
 
@@ -31,6 +31,19 @@ test("an operator's error keeps its way out", async (t) => {
   }
   const [result] = await runChecks([absent], 'x')
   t.like(result?.findings[0], { evidence: 'There is no talosctl.', wayOut: 'Install it.' })
+})
+
+test('who does not answer now may answer at the next look; a fault is none that time heals', async (t) => {
+  const failing = (error: Error): Check<string> => ({ name: 'Failing', run: () => Promise.reject(error) })
+  const away = new RemoteError('connection refused', { means: 'it is away', next: 'wait' })
+  const results = await runChecks(
+    [failing(away), failing(new OperatorError('timed out')), failing(new TypeError())],
+    'x',
+  )
+  t.deepEqual(
+    results.map(({ findings }) => findings[0]?.converging),
+    [true, true, false],
+  )
 })
 
 test('a check that needs what another check misses says so, and is no second error', async (t) => {

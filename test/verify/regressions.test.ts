@@ -13,6 +13,8 @@ import { ofTheCore } from './regressions/of-the-core.ts'
 import { ofTheOutside } from './regressions/of-the-outside.ts'
 
 const program = new URL('../../scripts/verify.ts', import.meta.url).pathname
+/** A process of its own has to start first, on a machine that may have much to do. */
+const patienceSeconds = 300
 let home: JudgedHomelab
 
 const regressions = [...ofTheCore, ...ofStorageAndGitops, ...ofTheOutside]
@@ -78,7 +80,7 @@ test.serial(
     child.stdout.on('data', (text) => {
       said += String(text)
     })
-    await until('it has looked', async () => /newly broken · /.test(said))
+    await until('it has looked', async () => /newly broken · /.test(said), patienceSeconds)
     const mend = await status(on.stuck, { readyReplicas: 0 })(home)
     await until('it has seen the change', async () =>
       /broken: Workloads are ready: Deployment default.stuck/.test(said),

@@ -3,6 +3,7 @@ import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { collectionPath } from '../../kubernetes/served.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import { type Mesh, peerArguments, type Sides, unpeerArguments } from './arguments.ts'
+import { isBothWays, onlyOneDirectionIsLeft } from './both-ways.ts'
 import { knows } from './left-overs.ts'
 import { concerning, type Direction, type Peering, type Slice } from './peering.ts'
 import { remoteClusterLabel, type Side } from './side.ts'
@@ -38,12 +39,15 @@ export async function peerAgain(
   }
 }
 
-/** Tears a direction down again that migrate:repeer had made. */
+/** Tears a direction down again that migrate:repeer had made; what was made last goes first, and the namespaces go with the direction that is left. */
 export async function undoPeer(migration: Migration, mesh: Mesh, change: JournaledChange): Promise<Undone> {
   const { consumer, last } = undoSchema.parse(change.undo)
   const [from, to] = ends(mesh, { consumer })
   if (!(await knows(from, to.clusterId))) return 'already'
-  await mesh.liqoctl.run(unpeerArguments(mesh, { consumer }, last), migration.settings.liqoTimeout)
+  // The first of two was made, and now the second is gone.
+  if (!last) await onlyOneDirectionIsLeft(migration, from, to.clusterId)
+  const alone = !(await isBothWays(from, to.clusterId))
+  await mesh.liqoctl.run(unpeerArguments(mesh, { consumer }, alone), migration.settings.liqoTimeout)
   return 'undone'
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import { type Mesh, type Sides, unpeerArguments } from './arguments.ts'
+import { onlyOneDirectionIsLeft } from './both-ways.ts'
 import { describeLeftOvers, knows, leftOvers } from './left-overs.ts'
 import { deleteLeftOvers } from './orphans.ts'
 import { isPeered, makeDirection } from './peer.ts'
@@ -79,6 +80,7 @@ async function tearDown(migration: Migration, mesh: Mesh, direction: Direction, 
     if (last) for (const side of [consumer, provider]) await deleteLeftOvers(side, mesh)
     return
   }
+  if (last) await onlyOneDirectionIsLeft(migration, consumer, provider.clusterId)
   try {
     await mesh.liqoctl.run(unpeerArguments(mesh, direction, last), migration.settings.liqoTimeout)
   } catch (error) {

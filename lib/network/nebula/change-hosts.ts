@@ -2,10 +2,11 @@ import { z } from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { restart } from '../../kubernetes/rollout.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
+import { assertMutable, exchange } from './exchange.ts'
 import { describePlace, type NebulaFacts, type Place, pathOf, type StoredConfig, textIn } from './facts.ts'
 import { type HostEdit, hostEdits, inverse, withEdits } from './hosts.ts'
 import type { Move } from './moves.ts'
-import { exchange, reasonOf, restarted } from './renew.ts'
+import { reasonOf, restarted } from './renew.ts'
 import { linesIn } from './repository.ts'
 
 /** The undo data of edited hosts: the edits and what the text was and is, as digests, for a config may have a key in it. */
@@ -58,6 +59,7 @@ export async function changeHosts(
   facts: NebulaFacts,
   { config: { place, text }, edits }: OutdatedConfig,
 ): Promise<string> {
+  await assertMutable(api, place)
   const changed = withEdits(text, edits)
   const plain = edits.map(({ offset, from, to }) => ({ offset, from, to }))
   await migration.change(`change ${edits.length} addresses in ${describePlace(place)}`, {

@@ -28,7 +28,8 @@ export interface NebulaCertificate {
 export interface SigningRequest {
   /** the certificate that it takes the place of: name, groups, networks behind it and key stay */
   readonly like: NebulaCertificate
-  readonly network: string
+  /** those of a certificate of version 2 may be several */
+  readonly networks: readonly string[]
   /** seconds */
   readonly lifetime: number
   /** PEM */
@@ -50,9 +51,13 @@ const texts = z
   .nullish()
   .transform((list) => list ?? [])
 
-// 1.9 says ips and subnets, 1.10 networks and unsafeNetworks.
+const curve = z.enum(['CURVE25519', 'P256'])
+
+// 1.9 says ips and subnets, 1.10 networks and unsafeNetworks; of a certificate of version 2 the key stands outside of the details.
 const printed = z.object({
   fingerprint: z.string(),
+  publicKey: z.string().optional(),
+  curve: curve.optional(),
   details: z.object({
     name: z.string(),
     ips: texts,
@@ -64,8 +69,8 @@ const printed = z.object({
     issuer: z.string(),
     notBefore: z.string(),
     notAfter: z.string(),
-    publicKey: z.string(),
-    curve: z.enum(['CURVE25519', 'P256']).default('CURVE25519'),
+    publicKey: z.string().optional(),
+    curve: curve.optional(),
   }),
 })
 
@@ -113,13 +118,25 @@ async function print(binary: string, folder: string, pem: string, origin: string
   }
 }
 
-function certificateOf({ fingerprint, details }: z.output<typeof printed>): NebulaCertificate {
-  const { ips, networks, subnets, unsafeNetworks, ...rest } = details
-  return { ...rest, fingerprint, networks: [...ips, ...networks], unsafeNetworks: [...subnets, ...unsafeNetworks] }
+function certificateOf({ fingerprint, details, ...outside }: z.output<typeof printed>): NebulaCertificate {
+  const {
+    ips,
+    networks,
+    subnets,
+    unsafeNetworks,
+    publicKey = outside.publicKey,
+    curve = outside.curve,
+    ...rest
+  } = details
+  if (publicKey === undefined) throw new Error('it does not tell the public key')
+  return {
+    ...{ ...rest, fingerprint, publicKey, curve: curve ?? 'CURVE25519' },
+    ...{ networks: [...ips, ...networks], unsafeNetworks: [...subnets, ...unsafeNetworks] },
+  }
 }
 
 async function sign(binary: string, folder: string, request: SigningRequest): Promise<string> {
-  const { like, network, lifetime, caCertificate, caKey } = request
+  const { like, networks, lifetime, caCertificate, caKey } = request
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text, { mode: 0o600 })
     return join(folder, name)
@@ -131,7 +148,7 @@ async function sign(binary: string, folder: string, request: SigningRequest): Pr
       'sign',
       ...['-ca-crt', await file('ca.crt', caCertificate), '-ca-key', await file('ca.key', caKey)],
       ...['-in-pub', await file('host.pub', publicKeyPem(like)), '-out-crt', signed],
-      ...['-name', like.name, '-ip', network, '-duration', `${Math.floor(lifetime)}s`],
+      ...['-name', like.name, '-ip', networks.join(','), '-duration', `${Math.floor(lifetime)}s`],
       ...(like.groups.length > 0 ? ['-groups', like.groups.join(',')] : []),
       ...(like.unsafeNetworks.length > 0 ? ['-subnets', like.unsafeNetworks.join(',')] : []),
     ],
@@ -139,7 +156,7 @@ async function sign(binary: string, folder: string, request: SigningRequest): Pr
   )
   if (exitCode === 0) return readFile(signed, 'utf8')
   throw new OperatorError(
-    `nebula-cert did not sign ${network} for ${like.name}: ${reasonIn(stdout, stderr, exitCode)}`,
+    `nebula-cert did not sign ${networks.join(', ')} for ${like.name}: ${reasonIn(stdout, stderr, exitCode)}`,
     {
       means: 'The mesh is as it was: no certificate was exchanged.',
       next: 'Correct NEW_MESH_ADDRESS, NEBULA_CA_CERT or NEBULA_CA_KEY; then the same command again.',

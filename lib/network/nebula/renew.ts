@@ -4,13 +4,12 @@ import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { type RolledWorkload, restart } from '../../kubernetes/rollout.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
+import { assertMutable, exchange } from './exchange.ts'
 import {
   addressOf,
   certificateFor,
   describePlace,
-  encoded,
   type NebulaFacts,
-  type Place,
   pathOf,
   type StoredCertificate,
   textIn,
@@ -60,6 +59,7 @@ export async function renewCertificate(
   const old = certificateFor(facts, move.from)
   if (old === undefined) throw noCertificate(facts, move)
   if (!old.alone) throw notAlone(old)
+  await assertMutable(effects.api, old.place)
   const what = `put the certificate of ${old.name} for ${move.to} into ${describePlace(old.place)}`
   const is = begunWith(migration, what) ?? (await signed(migration, effects, facts, old, move))
   await migration.change(what, {
@@ -100,23 +100,6 @@ export function restarted(facts: NebulaFacts): { kind: string; namespace: string
   return facts.workloads.map(({ kind, namespace, name }: RolledWorkload) => ({ kind, namespace, name }))
 }
 
-/** Replaces the value of one key, if it still is what was read. */
-export async function exchange(api: KubernetesApi, place: Place, from: string, to: string): Promise<void> {
-  const there = textIn(await api.get(pathOf(place)), place)
-  if (there?.trim() === to.trim()) return
-  if (there?.trim() !== from.trim()) {
-    throw new OperatorError(`${describePlace(place)} has been changed since it was read.`, {
-      means: 'Somebody else is at work on it. It was left alone.',
-      next: 'The same command again looks at it anew.',
-    })
-  }
-  const path = `/data/${place.key.replaceAll('~', '~0').replaceAll('/', '~1')}`
-  await api.jsonPatch(pathOf(place), [
-    { op: 'test', path, value: encoded(place.kind, there) },
-    { op: 'replace', path, value: encoded(place.kind, to) },
-  ])
-}
-
 /** The certificate of a run that was killed in this very change: what is signed twice would be two certificates. */
 function begunWith({ journal }: Migration, what: string): string | undefined {
   const begun = exchanged.safeParse(journal.standingChange(what)?.undo)
@@ -135,10 +118,9 @@ async function signed(
   if (pem === undefined) throw noAuthority(like)
   const [ca] = await nebulaCert.print(pem, 'the CA certificate')
   if (ca === undefined || ca.fingerprint !== like.issuer) throw otherAuthority(like, ca)
-  const network = like.networks.find((each) => addressOf(each) === from) ?? ''
   return nebulaCert.sign({
     like,
-    network: `${to}/${network.split('/')[1]}`,
+    networks: like.networks.map((each) => (addressOf(each) === from ? `${to}/${each.split('/')[1]}` : each)),
     lifetime: lifetimeLike(like, ca, clock.now()),
     caCertificate: pem,
     caKey: await authority.openKey(),
@@ -150,11 +132,20 @@ export function authorityOf(facts: NebulaFacts, { issuer }: NebulaCertificate): 
   return facts.certificates.find(({ isCa, fingerprint }) => isCa && fingerprint === issuer)
 }
 
-/** Seconds: as long as the old one was given, and not beyond the CA. */
-function lifetimeLike(like: NebulaCertificate, ca: NebulaCertificate, now: Date): number {
+const marginMs = 600_000
+
+/**
+ * Seconds: as long as the old one was given, and not up to the CA's own end, for nebula-cert counts from when it signs: until then a passphrase
+ * may have to be typed.
+ */
+export function lifetimeLike(
+  like: Pick<NebulaCertificate, 'notBefore' | 'notAfter'>,
+  ca: Pick<NebulaCertificate, 'notAfter'>,
+  now: Date,
+): number {
   const given = Date.parse(like.notAfter) - Date.parse(like.notBefore)
-  const left = Date.parse(ca.notAfter) - now.getTime() - 1000
-  return Math.max(1, Math.min(given, left) / 1000)
+  const left = Date.parse(ca.notAfter) - now.getTime()
+  return Math.max(1, Math.min(given, left - Math.min(marginMs, left / 2)) / 1000)
 }
 
 function noCertificate({ certificates }: NebulaFacts, { from, to }: Move): OperatorError {

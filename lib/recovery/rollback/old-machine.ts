@@ -104,8 +104,8 @@ async function reinstall(migration: Migration, talosctl: Talosctl, { address, id
     await checkSnapshot(migration, source, config, memory)
     rememberDiskEmptied(migration)
     await applyConfig(migration, talosctl, address, identity, config)
-    await migration.wait(machineRuns(talosctl, address, identity, settings.machineTimeout))
-    await recoverEtcd(migration, talosctl, address, source, memory)
+    const runs = () => migration.wait(machineRuns(talosctl, address, identity, settings.machineTimeout))
+    await recoverEtcd(migration, talosctl, address, source, memory, runs)
   })
 }
 

@@ -19,7 +19,10 @@ export const binaryNames = [
   'nebula-cert',
 ] as const
 
-export type BinaryName = (typeof binaryNames)[number]
+/** Those that take long to build and of which one scenario's rehearsal alone makes use: built when they are asked for by name. */
+export const onDemandNames = ['liqoctl'] as const
+
+export type BinaryName = (typeof binaryNames)[number] | (typeof onDemandNames)[number]
 
 /** How a binary is made when none is found. */
 export type Source =
@@ -57,6 +60,7 @@ const task = { version: '3.54.0' } as const
 const moto = { version: '5.2.5' } as const
 const age = { version: '1.2.1' } as const
 const nebula = { version: '1.9.7' } as const
+const liqo = { version: '1.0.1' } as const
 
 /** Talos, with the commit of its release tag, shortened as its own releases are (module proxy's .info). */
 const talos = { version: '1.11.1', sha: '8e85c836' } as const
@@ -82,8 +86,9 @@ export function catalogue(names: readonly BinaryName[] = binaryNames, root = pro
     moto_server: () => motoTool(join(pinned, 'moto')),
     nebula: () => nebulaTool('nebula', join(pinned, 'nebula')),
     'nebula-cert': () => nebulaTool('nebula-cert', join(pinned, 'nebula')),
+    liqoctl: () => liqoctlTool(join(pinned, 'liqoctl')),
   }
-  return binaryNames.filter((name) => names.includes(name)).map((name) => tools[name]())
+  return [...binaryNames, ...onDemandNames].filter((name) => names.includes(name)).map((name) => tools[name]())
 }
 
 function etcdTool(folder: string): Tool {
@@ -237,6 +242,24 @@ function nebulaTool(name: 'nebula' | 'nebula-cert', folder: string): Tool {
       folder,
       package: `github.com/slackhq/nebula/cmd/${name}`,
       ldflags: [...stripped, `-X main.Build=${nebula.version}`],
+    },
+  }
+}
+
+/** What tears Liqo's peerings down and makes them, of the Liqo that the rehearsal plays. */
+function liqoctlTool(folder: string): Tool {
+  return {
+    name: 'liqoctl',
+    version: liqo.version,
+    setting: 'LIQOCTL_BINARY',
+    foreign: true,
+    versionArguments: ['version', '--client'],
+    versionPattern: /^Client version: v(\S+)/m,
+    source: {
+      kind: 'go',
+      folder,
+      package: 'github.com/liqotech/liqo/cmd/liqoctl',
+      ldflags: [...stripped, `-X github.com/liqotech/liqo/pkg/liqoctl/version.LiqoctlVersion=v${liqo.version}`],
     },
   }
 }

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../migration/errors.ts'
+import type { JournalRecord } from '../../migration/journal.ts'
+import { changesIn, hasCome, undoneIn, untilJournal } from './evening.ts'
 import type { Invariant } from './invariants.ts'
 import * as invariants from './invariants.ts'
 import { Operator } from './operator.ts'
@@ -48,7 +50,9 @@ export async function playGroup(
   try {
     for (const seed of group.seeds) {
       const isLast = seed === group.seeds.at(-1)
-      const against = await play(seed, { stage, operator, isLast }).catch((error: unknown) => [messageOf(error)])
+      const against = await play(seed, { stage, operator, isLast }).catch((error: unknown) =>
+        whatWentWrong(stage, error),
+      )
       const outcome = { seed, scenario: group.scenario, typed: operator.takeTyped(), against }
       outcomes.push(outcome)
       tell(outcome)
@@ -59,6 +63,12 @@ export async function playGroup(
     await operator.interrupt()
     await stage.close()
   }
+}
+
+/** What the operator could not do, and what the watchdog saw of it. */
+async function whatWentWrong(stage: Stage, error: unknown): Promise<string[]> {
+  await stage.watchdog.looksAgain()
+  return [...stage.watchdog.seen(), messageOf(error)]
 }
 
 interface Players {
@@ -87,11 +97,20 @@ async function strike(seed: Seed, command: Running, stage: Stage): Promise<void>
     stage.tornLines += 1
   }
   const scene = { cluster, hands, tool, command, tore }
-  await Promise.race([command.ended, delay(seed.afterMs)])
+  await comesTo(seed, command, stage)
   await seed.fault.strike(scene)
   if (!seed.fault.takeAway) return
   await delay(seed.lastsMs)
   await seed.fault.takeAway(scene)
+}
+
+async function comesTo({ moment, place, inRollback }: Seed, command: Running, { cluster }: Stage): Promise<void> {
+  if ('afterMs' in moment) return void (await Promise.race([command.ended, delay(moment.afterMs)]))
+  const hasMade = (records: readonly JournalRecord[]) =>
+    inRollback
+      ? undoneIn(records) >= moment.changes
+      : changesIn(place, records) >= moment.changes || hasCome('done', place, records)
+  await untilJournal(cluster, hasMade, () => command.exitCode !== undefined)
 }
 
 async function holding(stage: Stage, all: readonly Invariant[]): Promise<string[]> {

@@ -2,18 +2,25 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Fault } from './fault.ts'
+import type { Place } from './places.ts'
 import type { Scene } from './scene.ts'
 
 const hour = 3_600_000
 /** How long an operator looks at a screen on which nothing moves after his Ctrl-C. */
 const patienceMs = 3_000
+/** Within this a step comes to the order that it is about. */
+const ordersWithinMs = 30_000
 
 /** What happens to the computer that the scripts run on. */
 export const computerFaults: readonly Fault[] = [
   {
     name: 'run folder full',
     strikes: () => true,
-    strike: async ({ cluster }) => fill(ballastOf(cluster.homelab.outputDir)),
+    strike: async ({ cluster, tore }) => {
+      fill(ballastOf(cluster.homelab.outputDir))
+      // The line that finds no room is cut off in it.
+      tore()
+    },
     takeAway: async ({ cluster }) => rmSync(ballastOf(cluster.homelab.outputDir), { force: true }),
   },
   {
@@ -43,7 +50,22 @@ export const computerFaults: readonly Fault[] = [
       scene.tool.letTalosctlGo()
     },
   },
+  {
+    name: 'answer of talosctl lost',
+    strikes: (place, inRollback) => inRollback || isOrder(place),
+    strike: async ({ tool }) => tool.loseAnswers(),
+    takeAway: async (scene) => {
+      const { command, tool } = scene
+      const until = Date.now() + ordersWithinMs
+      while (!tool.hasLostAnswer && command.exitCode === undefined && Date.now() < until) await delay(50)
+      await stopByHand(scene)
+      tool.letTalosctlGo()
+    },
+  },
 ]
+
+const isOrder = ({ phase, step }: Place) =>
+  /^(Shut the old|Give|Recover)/.test(step) && ['shutdown', 'provision', 'join'].includes(phase)
 
 /** Ctrl-C, and once more when that changes nothing. */
 async function stopByHand({ command }: Scene): Promise<void> {

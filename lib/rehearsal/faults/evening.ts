@@ -41,18 +41,33 @@ export async function untilJournal(
 }
 
 /** Whether the step was begun, or done, in the evening that stands: after the last rollback, if there was one. */
-export function hasCome(state: 'begin' | 'done', { phase, step }: Place, records: readonly JournalRecord[]): boolean {
-  const since = records.findLastIndex(({ type }) => type === 'rollback')
-  return records
-    .slice(since + 1)
-    .some((one) => one.type === 'step' && one.state === state && one.phase === phase && one.step.startsWith(step))
+export function hasCome(state: 'begin' | 'done', place: Place, records: readonly JournalRecord[]): boolean {
+  return sinceRollback(records).some((one) => isStep(one, place) && one.state === state)
 }
 
-/** How often a rollback was typed, as far as the journal tells. */
-export function rollbacksTyped(cluster: PracticeCluster): number {
-  const records = currentJournal(cluster)?.records ?? []
-  return records.filter(({ type, ...one }) => type === 'phase' && isBeginning(one)).length
+/** How many changes were begun in the step. */
+export function changesIn({ phase, step }: Place, records: readonly JournalRecord[]): number {
+  const all = sinceRollback(records)
+  return all.filter((one) => one.type === 'change' && one.phase === phase && one.step.startsWith(step)).length
 }
 
-const isBeginning = (record: object) =>
-  'phase' in record && record.phase === 'rollback' && 'state' in record && /^(begin|resume)$/.test(String(record.state))
+/** How many changes have been undone in the rollback that was begun last. */
+export function undoneIn(records: readonly JournalRecord[]): number {
+  return sinceRollback(records).filter((one) => one.type === 'outcome' && one.state === 'undone').length
+}
+
+/** How often a rollback was typed. */
+export function rollbacksTyped(records: readonly JournalRecord[]): number {
+  const phases = records.filter((one) => one.type === 'phase' && one.phase === 'rollback')
+  return phases.filter((one) => one.type === 'phase' && (one.state === 'begin' || one.state === 'resume')).length
+}
+
+function sinceRollback(records: readonly JournalRecord[]): readonly JournalRecord[] {
+  return records.slice(records.findLastIndex(({ type }) => type === 'rollback') + 1)
+}
+
+type StepRecord = Extract<JournalRecord, { type: 'step' }>
+
+function isStep(one: JournalRecord, { phase, step }: Place): one is StepRecord {
+  return one.type === 'step' && one.phase === phase && one.step.startsWith(step)
+}

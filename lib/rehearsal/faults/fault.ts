@@ -15,11 +15,5 @@ export interface Fault {
   takeAway?(scene: Scene): Promise<void>
 }
 
-/** All of them. A new one is added at the end: the seeds that chose others keep what they chose as far as they can. */
+/** All of them. */
 export const faults: readonly Fault[] = [...scriptFaults, ...machineFaults, ...apiFaults, ...computerFaults]
-
-export function faultNamed(name: string): Fault {
-  const fault = faults.find((one) => one.name === name)
-  if (!fault) throw new Error(`there is no fault "${name}"`)
-  return fault
-}

@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from 'yaml'
 import { Journal } from '../../migration/journal.ts'
+import { talosctlOn, votersProof } from '../control-planes.ts'
 import type { PracticeCluster } from '../practice-cluster.ts'
 import { allProcesses } from '../processes.ts'
 import { compareTruths, etcdProof, type Proof } from '../proofs.ts'
 import { journalOf } from '../rehearse.ts'
 import { readTruth, type Truth } from '../truth.ts'
+import { machineOf } from './scene.ts'
 import type { Watchdog } from './watching.ts'
 
 /** What must hold whatever has struck. @returns what speaks against it, in words; nothing when it holds */
@@ -27,6 +29,8 @@ export interface Ground {
   readonly mounts: readonly string[]
   /** lines of the journal that a fault has torn */
   readonly torn: () => number
+  /** etcd's, when the evening is over */
+  readonly voters: number
 }
 
 export const neverTwoEtcds: Invariant = async ({ watchdog }) => watchdog.seen()
@@ -129,8 +133,14 @@ export const noObjectIsLost: Invariant = async (ground) => {
 
 /** As it was before: every object, what it says, and every switch that the evening turns off and on. */
 export const clusterIsAsBefore: Invariant = async (ground) => {
-  const etcd = await etcdProof(ground.cluster)
-  return [...(await compared(ground)), etcd].flatMap(({ against }) => against)
+  return [...(await compared(ground)), await votersAreHealthy(ground)].flatMap(({ against }) => against)
+}
+
+async function votersAreHealthy({ cluster, voters }: Ground): Promise<Proof> {
+  const machine = voters > 1 ? cluster.old : machineOf({ cluster })
+  if (!machine) throw new Error('no control plane machine is on')
+  if (voters > 1) return votersProof(cluster, machine, voters)
+  return etcdProof({ talosctlOnNode: (...args) => talosctlOn(cluster, machine, ...args) })
 }
 
 async function compared({ cluster, before }: Ground): Promise<Proof[]> {

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { hasCome, rollbacksTyped, untilJournal } from './evening.ts'
+import { talosctlOn } from '../control-planes.ts'
+import type { PracticeCluster } from '../practice-cluster.ts'
+import type { PracticeMachine } from '../practice-machine.ts'
+import { currentJournal, hasCome, rollbacksTyped, untilJournal } from './evening.ts'
 import type { Place } from './places.ts'
 import type { Group } from './seed.ts'
 import type { Stage } from './stage.ts'
@@ -50,10 +53,10 @@ export class Operator {
   /** Calls the evening off: a rollback, as it has just begun. */
   async beginRollback(): Promise<Running> {
     await this.interrupt()
-    const before = rollbacksTyped(this.#stage.cluster)
-    const command = this.#type('rollback')
     const { cluster } = this.#stage
-    await untilJournal(cluster, () => rollbacksTyped(cluster) > before, hasEnded(command))
+    const before = rollbacksTyped(currentJournal(cluster)?.records ?? [])
+    const command = this.#type('rollback')
+    await untilJournal(cluster, (records) => rollbacksTyped(records) > before, hasEnded(command))
     return command
   }
 
@@ -110,13 +113,15 @@ export class Operator {
     const { cluster, hands } = this.#stage
     const machine = cluster.machines.findLast((one) => one.running && hands.wantsOn(one))
     const deadline = Date.now() + cameBackWithinMs
-    const isUp = () =>
-      cluster.talosctlOnNode('version').then(
-        () => true,
-        () => false,
-      )
-    while (machine && Date.now() < deadline && !(await isUp())) await delay(500)
+    while (machine && Date.now() < deadline && !(await answers(cluster, machine))) await delay(500)
   }
+}
+
+async function answers(cluster: PracticeCluster, machine: PracticeMachine): Promise<boolean> {
+  return talosctlOn(cluster, machine, 'version').then(
+    () => true,
+    () => false,
+  )
 }
 
 const hasEnded = (command: Running) => () => command.exitCode !== undefined

@@ -8,8 +8,8 @@ export interface Seed {
   readonly number: number
   readonly fault: Fault
   readonly place: Place
-  /** milliseconds from the step's begin, or the rollback's, until it strikes */
-  readonly afterMs: number
+  /** when, from the step's begin, or the rollback's */
+  readonly moment: Moment
   /** milliseconds until it is taken away */
   readonly lastsMs: number
   /** the documented action: the same command again, or the way back */
@@ -17,6 +17,9 @@ export interface Seed {
   /** The operator calls the evening off at the place, and the fault strikes the rollback. */
   readonly inRollback: boolean
 }
+
+/** After so many milliseconds, or as so many changes have been begun (in a rollback: undone), at the latest when the step is done. */
+export type Moment = { readonly afterMs: number } | { readonly changes: number }
 
 /** Seeds that share one migration, one after the other along its phases. */
 export interface Group {
@@ -47,19 +50,26 @@ function scenarioOf(firstOfGroup: number): Scenario {
 }
 
 function seedOf(number: number, scenario: Scenario): Seed {
-  const place = chosen(number, 'place', slice(placesOf(scenario), (number - 1) % groupSize))
+  const part = slice(placesOf(scenario), (number - 1) % groupSize)
+  const place = chosen(number, part, ({ phase, step }) => `${phase}: ${step}`)
   const mayGoBack = scenario !== 'C' && place.phase !== 'backup'
   const inRollback = mayGoBack && chance(number, 'inRollback') < 0.15
   const possible = faults.filter(({ strikes }) => strikes(place, inRollback))
   return {
     number,
-    fault: chosen(number, 'fault', possible),
+    fault: chosen(number, possible, ({ name }) => name),
     place,
-    afterMs: Math.round(chance(number, 'after') ** 2 * (inRollback ? 4000 : 2500)),
+    moment: momentOf(number, inRollback),
     lastsMs: Math.round(500 + chance(number, 'lasts') * 2500),
     action: scenario !== 'C' && chance(number, 'action') < 0.25 ? 'rollback' : 'again',
     inRollback,
   }
+}
+
+function momentOf(number: number, inRollback: boolean): Moment {
+  const at = chance(number, 'after') ** 2
+  if (chance(number, 'moment') < 0.5) return { changes: 1 + Math.floor(at * (inRollback ? 25 : 12)) }
+  return { afterMs: Math.round(at * (inRollback ? 4000 : 2500)) }
 }
 
 /** The k-th of the equal parts that a group divides its evening into. */
@@ -73,10 +83,12 @@ function chance(number: number, matter: string): number {
   return createHash('sha256').update(`${matter} of seed ${number}`).digest().readUInt32BE() / 2 ** 32
 }
 
-function chosen<T>(number: number, matter: string, all: readonly T[]): T {
-  const one = all[Math.floor(chance(number, matter) * all.length)]
-  if (one === undefined) throw new Error(`seed ${number} has no ${matter} to choose from`)
-  return one
+/** The one whose lot is the highest: another one that is added takes some of the seeds for itself, and leaves the others as they were. */
+function chosen<T>(number: number, all: readonly T[], nameOf: (one: T) => string): T {
+  const lots = all.map((one) => ({ one, lot: chance(number, nameOf(one)) }))
+  const [first] = lots.sort((a, b) => b.lot - a.lot)
+  if (first === undefined) throw new Error(`seed ${number} has nothing to choose from`)
+  return first.one
 }
 
 function range(from: number, to: number, step = 1): number[] {

@@ -28,9 +28,10 @@ export function numberOf(flags: Flags, name: string, otherwise: number): number 
 
 /** One line for one seed; what speaks against it below. */
 export function describe({ seed, scenario, typed, against }: Outcome): string {
-  const { number, fault, place, afterMs, inRollback } = seed
+  const { number, fault, place, moment, inRollback } = seed
+  const when = 'afterMs' in moment ? `${moment.afterMs} ms` : `${moment.changes} changes`
   const during = inRollback ? 'the rollback from' : place.phase
-  const where = `${afterMs} ms into ${during} "${place.step}"`
+  const where = `${when} into ${during} "${place.step}"`
   const verdict = against.length === 0 ? 'held' : 'BROKEN'
   const then = typed.length > 0 ? typed.join(', ') : 'it went on'
   const line = `${String(number).padStart(4)}  ${scenario}  ${fault.name}, ${where}; ${then}: ${verdict}`

@@ -46,20 +46,28 @@ export class Stage implements Ground {
   readonly tool: Tool
   readonly memory: string
   readonly mounts: readonly string[]
-  before: Truth
+  readonly before: Truth
+  readonly voters: number
   tornLines = 0
   readonly torn = () => this.tornLines
   readonly #adversaries: Adversaries
+  readonly #keep: boolean
 
-  private constructor(parts: Pick<Stage, 'cluster' | 'hands' | 'tool' | 'memory' | 'mounts' | 'before'>) {
+  private constructor(
+    parts: Pick<Stage, 'cluster' | 'hands' | 'tool' | 'memory' | 'mounts' | 'before' | 'voters'>,
+    keep: boolean,
+  ) {
     this.cluster = parts.cluster
     this.hands = parts.hands
     this.tool = parts.tool
     this.memory = parts.memory
     this.mounts = parts.mounts
     this.before = parts.before
+    this.voters = parts.voters
+    process.once('exit', this.#leave)
     this.watchdog = new Watchdog(parts.cluster.folder)
-    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, small: true })
+    this.#keep = keep
+    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, fixture: 'core' })
   }
 
   static async open({ scenario, unplugs }: Group, options: StageOptions): Promise<Stage> {
@@ -68,7 +76,7 @@ export class Stage implements Ground {
       binaries,
       keep,
       canary,
-      small: true,
+      fixture: 'core',
       bootDelayMs: 100,
       workers: scenario === 'B' ? 1 : 0,
     })
@@ -83,7 +91,8 @@ export class Stage implements Ground {
       const tool = new Tool(cluster, programs, { ...settings, ...chosen, ...options.settings, MEMORY_DIR: memory })
       const replacement = scenario === 'C' ? undefined : newMachine(cluster, scenario)
       const hands = new Hands({ old: cluster.old, replacement }, unplugs, () => tool.said)
-      return new Stage({ cluster, hands, tool, memory, mounts, before: await truthOf(cluster) })
+      const [before, voters] = [await truthOf(cluster), scenario === 'C' ? 3 : 1]
+      return new Stage({ cluster, hands, tool, memory, mounts, before, voters }, keep)
     } catch (error) {
       await takeAway(cluster, mounts)
       throw error
@@ -95,6 +104,14 @@ export class Stage implements Ground {
     await this.watchdog.stop()
     await this.hands.stop().finally(() => takeAway(this.cluster, this.mounts))
     rmSync(this.memory, { recursive: true, force: true, maxRetries: 3 })
+    process.off('exit', this.#leave)
+  }
+
+  /** An exit of this process leaves no mount behind; that it leaves no machine on is the machines' own business. */
+  readonly #leave = () => {
+    unmount(this.mounts)
+    rmSync(this.memory, { recursive: true, force: true })
+    if (!this.#keep) rmSync(this.cluster.folder, { recursive: true, force: true })
   }
 }
 
@@ -117,7 +134,11 @@ function mount(folder: string, size: string): void {
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder])
 }
 
-async function takeAway(cluster: PracticeCluster, mounts: readonly string[]): Promise<void> {
+function unmount(mounts: readonly string[]): void {
   for (const folder of mounts) execFileSync('umount', ['--lazy', '--quiet', folder])
+}
+
+async function takeAway(cluster: PracticeCluster, mounts: readonly string[]): Promise<void> {
+  unmount(mounts)
   await cluster.destroy()
 }

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -33,9 +33,26 @@ globalThis.Date = class Date extends Real {
 }
 `
 
-/** A talosctl that hangs for as long as a file is there; a call that has begun to hang does so until it is killed. */
-const talosctlOf = (real: string, file: string) => `#!/bin/sh
-[ -e '${file}' ] && exec sleep 3600
+/** The files by which a talosctl is told to go wrong, and by which it tells that it has. */
+interface Switches {
+  /** every call hangs that begins while it is there */
+  hang: string
+  /** every order is carried out, and then hangs as if its answer were lost */
+  lose: string
+  /** there as soon as an answer was lost */
+  lost: string
+}
+
+/** A talosctl that goes wrong when it is told to; what hangs does so until it is killed. */
+const talosctlOf = (real: string, { hang, lose, lost }: Switches) => `#!/bin/sh
+[ -e '${hang}' ] && exec sleep 3600
+if [ -e '${lose}' ]; then
+  case " $* " in *' apply-config '* | *' bootstrap '* | *' shutdown '* | *' reset '*)
+    '${real}' "$@"
+    : > '${lost}'
+    exec sleep 3600 ;;
+  esac
+fi
 exec '${real}' "$@"
 `
 
@@ -43,18 +60,20 @@ exec '${real}' "$@"
 export class Tool {
   readonly environment: Environment
   readonly #programs: string
-  readonly #hang: string
+  readonly #switches: Switches
   readonly #offset: string
+  readonly #transcript: string
   #said = ''
 
   /** @param programs the folder of the bundles: dist, or that of a build that was broken on purpose */
   constructor(cluster: PracticeCluster, programs: string, settings: Environment) {
     const at = (name: string) => join(cluster.folder, 'operator', name)
     this.#programs = programs
-    this.#hang = at('hang')
+    this.#switches = { hang: at('hang'), lose: at('lose'), lost: at('lost') }
     this.#offset = at('offset')
+    this.#transcript = join(cluster.folder, 'said.txt')
     writeFileSync(at('clock.mjs'), clockOf(this.#offset))
-    writeFileSync(at('talosctl'), talosctlOf(cluster.binaries.talosctl, this.#hang), { mode: 0o755 })
+    writeFileSync(at('talosctl'), talosctlOf(cluster.binaries.talosctl, this.#switches), { mode: 0o755 })
     this.environment = {
       ...cluster.environment,
       NO_COLOR: '1',
@@ -74,12 +93,14 @@ export class Tool {
     let output = ''
     let group: number | undefined
     let exitCode: number | undefined
+    const line = [`task migrate:${script}`, ...(flags.length > 0 ? ['--', ...flags] : [])].join(' ')
+    this.#hear(`\n$ ${line}\n`)
     const ended = runCommand([process.execPath, join(this.#programs, `${script}.js`), ...flags], {
       environment: this.environment,
       output: 'pipe',
       onOutput: (text) => {
         output += text
-        this.#said += text
+        this.#hear(text)
       },
       onStart: (pid) => {
         group = pid
@@ -89,7 +110,7 @@ export class Tool {
       return code
     })
     return {
-      line: [`task migrate:${script}`, ...(flags.length > 0 ? ['--', ...flags] : [])].join(' '),
+      line,
       ended,
       get exitCode() {
         return exitCode
@@ -105,19 +126,33 @@ export class Tool {
     }
   }
 
-  /** Every talosctl that is started from now on hangs, until letGo. */
+  /** Every talosctl that is started from now on hangs, until letTalosctlGo. */
   hangTalosctl(): void {
-    writeFileSync(this.#hang, '')
+    writeFileSync(this.#switches.hang, '')
+  }
+
+  /** Every talosctl that is to change a machine does so, and its answer is lost, until letTalosctlGo. */
+  loseAnswers(): void {
+    writeFileSync(this.#switches.lose, '')
+  }
+
+  get hasLostAnswer(): boolean {
+    return existsSync(this.#switches.lost)
   }
 
   letTalosctlGo(): void {
-    rmSync(this.#hang, { force: true })
+    for (const file of Object.values(this.#switches)) rmSync(file, { force: true })
   }
 
   /** @param offsetMs 0: the time as it is. Resolves when every script has taken notice */
   async setClock(offsetMs: number): Promise<void> {
     writeFileSync(this.#offset, String(offsetMs))
     await delay(60)
+  }
+
+  #hear(text: string): void {
+    this.#said += text
+    appendFileSync(this.#transcript, text)
   }
 }
 

@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { projectFolder } from '../../settings.ts'
 import { sighting } from './watchdog.ts'
 
 /** Older than this, and a sign of life is none. */
 const staleAfterMs = 15_000
+
+const looksForAStart = 25
 
 /** The watchdog beside a practice cluster, from its start until it is stopped. */
 export class Watchdog {
@@ -38,6 +41,12 @@ export class Watchdog {
     const last = Date.parse(all.at(-1)?.at ?? '') || this.#beganAt
     const asleep = Date.now() - last > staleAfterMs ? ['the watchdog does not look any more'] : []
     return [...new Set(all.flatMap(({ wrong }) => wrong ?? [])), ...asleep]
+  }
+
+  /** Waits until it has looked as often as a machine that has just been switched on needs to show itself. */
+  async looksAgain(): Promise<void> {
+    const enough = this.looks + looksForAStart
+    for (const until = Date.now() + staleAfterMs; this.looks < enough && Date.now() < until; ) await delay(100)
   }
 
   async stop(): Promise<void> {

@@ -5,10 +5,10 @@ import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { appsFileSchema } from './apps.ts'
+import { isInCore } from './core.ts'
 import { expand } from './expand.ts'
 import { type Owner, own } from './ownership.ts'
 import { ResourceTypes } from './resources.ts'
-import { isInSmallPart } from './small.ts'
 
 const objectSchema = z
   .looseObject({
@@ -34,25 +34,33 @@ export interface Homelab {
   types: ResourceTypes
 }
 
+/** The homelabs of test/fixtures: the runbook's, the part of it that holds one of each thing, and one that is moved quickly. */
+export type Fixture = 'catalyst' | 'core' | 'small'
+
 /**
- * Reads test/fixtures/catalyst. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
+ * Reads a homelab of test/fixtures. The folder of a file says who owns its objects, as the paths of Flux Kustomizations and
  * Argo CD Applications do.
- * @param options small: only the part of it that isInSmallPart
  * @throws Error when a file does not fit its schema, naming the file
  */
-export async function readHomelab(options: { nodeName?: string; small?: boolean } = {}): Promise<Homelab> {
-  const root = fixtureFolder()
+export async function readHomelab({
+  nodeName = 'talos00',
+  fixture = 'catalyst',
+}: {
+  nodeName?: string
+  fixture?: Fixture
+} = {}): Promise<Homelab> {
+  const root = fixtureFolder(fixture === 'core' ? 'catalyst' : fixture)
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith('.yaml')).sort()
   const objects: KubernetesObject[] = []
   for (const file of files.filter((file) => file !== 'by-hand.yaml')) {
     try {
-      objects.push(...readFixture(file, await readFile(join(root, file), 'utf8'), options.nodeName ?? 'talos00'))
+      objects.push(...readFixture(file, await readFile(join(root, file), 'utf8'), nodeName))
     } catch (error) {
       throw new Error(`${relative(process.cwd(), join(root, file))} is no fixture`, { cause: error })
     }
   }
   const handEdits = z.array(editSchema).parse(parse(await readFile(join(root, 'by-hand.yaml'), 'utf8')))
-  const part = options.small ? isInSmallPart : () => true
+  const part = fixture === 'core' ? isInCore : () => true
   const chosen = objects.filter(part)
   const definitions = chosen.filter(({ kind }) => kind === 'CustomResourceDefinition')
   const edits = handEdits.filter(({ object }) => part(object))
@@ -88,11 +96,12 @@ function ownerOfFolder(folder: string): Owner | undefined {
 }
 
 /** Looked for upwards, because a bundle of this module lies elsewhere than its source. */
-function fixtureFolder(): string {
+function fixtureFolder(name: string): string {
+  const wanted = join('test/fixtures', name)
   let folder = import.meta.dirname
-  while (!existsSync(join(folder, 'test/fixtures/catalyst/by-hand.yaml'))) {
-    if (dirname(folder) === folder) throw new Error('test/fixtures/catalyst is not above this module')
+  while (!existsSync(join(folder, wanted, 'by-hand.yaml'))) {
+    if (dirname(folder) === folder) throw new Error(`${wanted} is not above this module`)
     folder = dirname(folder)
   }
-  return join(folder, 'test/fixtures/catalyst')
+  return join(folder, wanted)
 }

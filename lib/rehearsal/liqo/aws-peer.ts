@@ -11,7 +11,8 @@ import { waitFor } from '../../migration/wait.ts'
 import type { PracticeCluster } from '../practice-cluster.ts'
 import { practiceVersions } from '../practice-homelab.ts'
 import { runTalosctl } from '../run-talosctl.ts'
-import { liqoctlFor, startLiqoPeer } from './liqo-peer.ts'
+import { startLiqoPeer } from './liqo-peer.ts'
+import { writeStandIn } from './liqoctl.ts'
 import { type Play, playLiqo } from './play.ts'
 
 /** The cluster in the cloud that the homelab is peered with. */
@@ -31,13 +32,14 @@ const aloneSeconds = 120
 /**
  * Starts a second control plane, installs Liqo in both as far as it can be seen, and peers them. Its controllers at home follow the
  * homelab's kubeconfig when that leads elsewhere.
+ * @param real path of the real liqoctl; null: a program stands in for it
  */
-export async function startAwsPeer(cluster: PracticeCluster): Promise<AwsPeer> {
+export async function startAwsPeer(cluster: PracticeCluster, real: string | null): Promise<AwsPeer> {
   const kubeconfig = await startControlPlane(cluster)
   const peer = { api: await KubernetesApi.fromFile(kubeconfig), id: peerId, namespace: 'liqo' }
   const home = { api: await cluster.api(), id: homeId, namespace }
   const controllers = new FollowingPlay(cluster, await startLiqoPeer(home, peer), home, peer)
-  const liqoctl = liqoctlFor(join(cluster.folder, 'operator'))
+  const liqoctl = real ?? writeStandIn(join(cluster.folder, 'operator'))
   const both = ['--kubeconfig', cluster.homelab.kubeconfig, '--remote-kubeconfig', kubeconfig]
   const names = ['--namespace', namespace, '--remote-namespace', peer.namespace]
   await promisify(execFile)(liqoctl, ['peer', ...both, ...names, '--gw-server-service-type', 'NodePort'])

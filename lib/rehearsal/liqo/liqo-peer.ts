@@ -1,8 +1,4 @@
-import { chmodSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
-import { projectFolder } from '../../settings.ts'
 import { installLiqo, type LiqoCluster } from './install.ts'
 import { type Play, playLiqo } from './play.ts'
 
@@ -19,7 +15,7 @@ export interface PeerSide {
 
 /**
  * Installs Liqo, as far as liqoctl and the API show it, in two clusters and plays its controllers in both until it is stopped. Nothing is peered yet:
- * call liqoctl, or what `liqoctlFor` gives for it.
+ * call liqoctl.
  */
 export async function startLiqoPeer(home: PeerSide, peer: PeerSide): Promise<Play> {
   const clusters = [home, peer].map(({ api, id, namespace = 'liqo' }): LiqoCluster => ({ api, id, namespace }))
@@ -27,20 +23,4 @@ export async function startLiqoPeer(home: PeerSide, peer: PeerSide): Promise<Pla
   await installLiqo(one, '10.244.0.0/16', '10.70.0.0/16')
   await installLiqo(two, '10.245.0.0/16', '10.71.0.0/16')
   return playLiqo(one, two)
-}
-
-/** The real liqoctl that LIQOCTL_BINARY names; without one, a program in the folder that stands in for it. */
-export function liqoctlFor(folder: string, environment = process.env): string {
-  return environment.LIQOCTL_BINARY || writeStandIn(folder)
-}
-
-/** Writes a program `liqoctl` into the folder that runs stand-in.ts. */
-function writeStandIn(folder: string): string {
-  const path = join(folder, 'liqoctl')
-  // In a bundle this file is elsewhere; the sources are where they were.
-  const source = join(projectFolder, 'lib/rehearsal/liqo/stand-in.ts')
-  const tsx = fileURLToPath(import.meta.resolve('tsx'))
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' --import '${tsx}' '${source}' "$@"\n`)
-  chmodSync(path, 0o755)
-  return path
 }

@@ -9,8 +9,7 @@ import { peer, unpeer } from './peerings.ts'
 const [command = '', ...args] = process.argv.slice(2)
 
 try {
-  if (command === 'version') console.log('Client version: v1.0.1')
-  else if (command === 'peer' || command === 'unpeer') await run(command, args)
+  if (command === 'peer' || command === 'unpeer') await run(command, args)
   else throw new Error(`unknown command "${command}" for "liqoctl"`)
 } catch (error) {
   console.error(` ERROR  ${(error as Error).message}`)

@@ -8,6 +8,8 @@ import { isRolledOut } from '../../kubernetes/rollout.ts'
 import { systemClock } from '../../migration/clock.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
 import { waitFor } from '../../migration/wait.ts'
+import { underlay } from './networks.ts'
+import { lighthouse, type MeshHost } from './running-mesh.ts'
 
 /** The fixture's own Nebula has its namespace, and no certificate that can be read; this one runs beside it. */
 export const meshNamespace = 'nebula-practice'
@@ -43,6 +45,8 @@ export interface PracticeMesh {
   readonly settings: Readonly<Record<string, string>>
   readonly secret: KubernetesObject
   readonly workload: KubernetesObject
+  /** of the lighthouse, for whoever runs one */
+  readonly lighthouse: MeshHost
 }
 
 /**
@@ -70,6 +74,7 @@ export async function makePracticeMesh(ground: MeshGround): Promise<PracticeMesh
     },
     secret: await api.get(meshPaths.secret),
     workload: await api.get(meshPaths.workload),
+    lighthouse: { certificate: signed['lighthouse.crt'], key: signed['lighthouse.key'] },
   }
 }
 
@@ -79,15 +84,17 @@ function sign({ nebulaCert, nodeName }: MeshGround) {
     const run = (...args: string[]) => promisify(execFile)(nebulaCert, args, { cwd })
     const read = (name: string) => readFileSync(join(cwd, name), 'utf8')
     await run('ca', '-name', 'practice mesh', '-ips', '10.42.0.0/16')
-    await run(
-      ...(['sign', '-name', nodeName, '-ip', `${meshAddresses.old}/16`, '-groups', groups] as const),
-      ...(['-out-crt', 'host.crt', '-out-key', 'host.key'] as const),
-    )
+    const sign = (file: string, ...args: string[]) =>
+      run('sign', ...args, '-out-crt', `${file}.crt`, '-out-key', `${file}.key`)
+    await sign('host', '-name', nodeName, '-ip', `${meshAddresses.old}/16`, '-groups', groups)
+    await sign('lighthouse', '-name', 'aws', '-ip', `${lighthouse.address}/16`)
     return {
       'ca.crt': read('ca.crt'),
       'ca.key': read('ca.key'),
       'host.crt': read('host.crt'),
       'host.key': read('host.key'),
+      'lighthouse.crt': read('lighthouse.crt'),
+      'lighthouse.key': read('lighthouse.key'),
     }
   })
 }
@@ -100,7 +107,7 @@ async function encryptedFor(identityFile: string, text: string): Promise<Uint8Ar
 
 async function install(ground: MeshGround, signed: Awaited<ReturnType<typeof sign>>): Promise<void> {
   const { api, nodeName, nodeAddress } = ground
-  const { 'ca.key': _kept, ...certs } = signed
+  const certs = { 'ca.crt': signed['ca.crt'], 'host.crt': signed['host.crt'], 'host.key': signed['host.key'] }
   const core = `/api/v1/namespaces/${meshNamespace}`
   // Talos lets nobody onto the host's network otherwise.
   const labels = { 'pod-security.kubernetes.io/enforce': 'privileged' }
@@ -120,10 +127,11 @@ async function install(ground: MeshGround, signed: Awaited<ReturnType<typeof sig
 function configFor(nodeAddress: string): string {
   return `pki: { ca: /etc/nebula-pki/ca.crt, cert: /etc/nebula-pki/host.crt, key: /etc/nebula-pki/host.key }
 static_host_map:
-  "10.42.0.1": ["203.0.113.10:4242"]   # the lighthouse in AWS
+  "${lighthouse.address}": ["${underlay.lighthouse}:4242"]   # the lighthouse in AWS
   "${meshAddresses.old}": ["${nodeAddress}:4242"]
-lighthouse: { am_lighthouse: false, interval: 60, hosts: ["10.42.0.1"] }
+lighthouse: { am_lighthouse: false, interval: 60, hosts: ["${lighthouse.address}"] }
 punchy: { punch: true }
+firewall: { outbound: [{ port: any, proto: any, host: any }], inbound: [{ port: any, proto: any, host: any }] }
 `
 }
 

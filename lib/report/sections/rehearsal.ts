@@ -16,7 +16,8 @@ export function besideRehearsal({ story, outages, rehearsed }: ReportFacts): Fra
 <p>Rehearsed on this machine, ${rehearsed.at}.</p>${table(['phase', 'rehearsal', 'tonight'], [...rows, without])}</section>`
 }
 
-function secondsOf(phase: string, { attempts }: Story): number | undefined {
+/** All attempts at a phase together; undefined when there was none. */
+export function secondsOf(phase: string, { attempts }: Story): number | undefined {
   const own = attempts.filter((attempt) => attempt.phase === phase)
   return own.length === 0 ? undefined : own.reduce((sum, { from, to }) => sum + (to - from) / 1000, 0)
 }

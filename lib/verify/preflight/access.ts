@@ -50,6 +50,28 @@ const apiAnswers: PreflightCheck = {
   },
 }
 
+/** Nothing of the evening needs it; but the ways out name it. Source: https://kubernetes.io/releases/version-skew-policy/#kubectl */
+const kubectlFits: PreflightCheck = {
+  name: 'kubectl, where there is one, is within a minor version of the cluster',
+  run: async (context) => {
+    const version = await context.kubectlVersion()
+    const { gitVersion } = await (await context.api()).get<{ gitVersion: string }>('/version')
+    if (version === undefined || Math.abs(minorOf(version) - minorOf(gitVersion)) <= 1) return []
+    return [
+      {
+        subject: 'kubectl',
+        evidence: `it is ${version}, and the cluster is ${gitVersion}`,
+        severity: 'warning',
+        wayOut: 'Install one of the cluster’s minor version, for what is to be looked at by hand.',
+      },
+    ]
+  },
+}
+
+function minorOf(version: string): number {
+  return Number(/^v?\d+\.(\d+)/.exec(version)?.[1])
+}
+
 /** What the evening does with the API, beyond reading: verb, resource (with subresource), group. */
 const deeds: readonly [verb: string, resource: string, group: string][] = [
   // The backup holds every object there is.
@@ -175,6 +197,7 @@ export const accessChecks: readonly PreflightCheck[] = [
   talosctlIsThere,
   talosAnswers,
   apiAnswers,
+  kubectlFits,
   weMayDoIt,
   talosconfigFits,
   talosconfigIsTheAdmins,

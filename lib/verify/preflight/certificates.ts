@@ -2,13 +2,11 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { fullName } from '../../kubernetes/kinds.ts'
 import { collectionPath, servedResources } from '../../kubernetes/served.ts'
-import { systemClock } from '../../migration/clock.ts'
-import { nebulaFacts } from '../../network/nebula/facts.ts'
-import { findNebulaCert } from '../../network/nebula/nebula-cert.ts'
 import { mainDocument } from '../../talos/config-fields.ts'
-import { type Finding, NotChecked } from '../check.ts'
+import type { Finding } from '../check.ts'
 import { expiring } from '../expiry.ts'
 import { expiringInMesh } from '../mesh.ts'
 import type { PreflightCheck } from './context.ts'
@@ -91,18 +89,50 @@ const certManagerIssues: PreflightCheck = {
   },
 }
 
+interface CaIssuer {
+  ca?: { secretName?: string }
+}
+
+/**
+ * The CAs that a person has made and put into a Secret: no Certificate tells of them.
+ * Source: https://cert-manager.io/docs/configuration/ca/ : a ClusterIssuer's Secret lies in cert-manager's own namespace.
+ */
+const issuersOutliveTheEvening: PreflightCheck = {
+  name: "The CAs of cert-manager's issuers do not expire tonight",
+  run: async (context) => {
+    const api = await context.api()
+    const kinds = await servedResources(api, 'cert-manager.io', ['issuers', 'clusterissuers'])
+    const found = kinds.map(async (kind) => {
+      const issuers = await api.list(collectionPath(kind))
+      const findings = issuers.map(async (issuer) => {
+        const { secretName } = ((issuer.spec ?? {}) as CaIssuer).ca ?? {}
+        if (secretName === undefined) return []
+        const namespace = issuer.metadata.namespace ?? certManagerNamespace
+        const crt = await certificateIn(api, `/api/v1/namespaces/${namespace}/secrets/${secretName}`)
+        const subject = `${kind.kind} ${fullName(issuer)}`
+        const wayOut = `Make a new CA, and put it into Secret ${namespace}/${secretName}; all that it has issued follows.`
+        return crt === undefined ? [] : expiring(subject, 'its CA', endOf(crt), context.now, wayOut)
+      })
+      return (await Promise.all(findings)).flat()
+    })
+    return (await Promise.all(found)).flat()
+  },
+}
+
+const certManagerNamespace = 'cert-manager'
+
+/** The first certificate of a TLS Secret, as it is stored; of its key nothing is looked at. */
+async function certificateIn(api: KubernetesApi, path: string): Promise<string | undefined> {
+  const secret = await api.getOrNull<{ data?: Record<string, string> }>(path)
+  const crt = secret?.data?.['tls.crt']
+  return crt !== undefined && Buffer.from(crt, 'base64').includes('-----BEGIN CERTIFICATE-----') ? crt : undefined
+}
+
 const nebulaCertificatesLast: PreflightCheck = {
   name: "Nebula's certificates do not expire tonight",
   run: async (context) => {
-    const { settings, now } = context
-    const facts = await nebulaFacts(await context.api(), settings, systemClock, () =>
-      findNebulaCert(settings).catch((error: unknown) => {
-        // Where a new certificate is to be made, the evening needs it.
-        if (settings.newMeshAddress !== undefined) throw error
-        throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
-      }),
-    )
-    return (facts?.certificates ?? []).flatMap((certificate) => expiringInMesh(certificate, now))
+    const facts = await context.openNebula()
+    return (facts?.certificates ?? []).flatMap((certificate) => expiringInMesh(certificate, context.now))
   },
 }
 
@@ -116,5 +146,6 @@ export const certificateChecks: readonly PreflightCheck[] = [
   apiCertificateLasts,
   authoritiesLast,
   certManagerIssues,
+  issuersOutliveTheEvening,
   nebulaCertificatesLast,
 ]

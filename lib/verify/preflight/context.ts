@@ -6,10 +6,13 @@ import { discover } from '../../kubernetes/discovery.ts'
 import { drainOptions } from '../../kubernetes/drain-options.ts'
 import { type DrainOutlook, lookAhead } from '../../kubernetes/drain-outlook.ts'
 import { type Greeting, greet } from '../../kubernetes/greeting.ts'
+import { kubectlVersion } from '../../kubernetes/kubectl.ts'
 import { findStateful } from '../../kubernetes/workloads.ts'
 import { systemClock } from '../../migration/clock.ts'
 import { type Address, parseAddress } from '../../network/addresses.ts'
 import { type Resolver, resolverWith } from '../../network/names.ts'
+import { type NebulaFacts, nebulaFacts } from '../../network/nebula/facts.ts'
+import { findNebulaCert } from '../../network/nebula/nebula-cert.ts'
 import { knock, type PortAnswer } from '../../network/ports.ts'
 import type { Settings } from '../../settings.ts'
 import {
@@ -38,6 +41,8 @@ export interface PreflightContext {
   openApi(): Promise<KubernetesApi>
   /** The machine config of CONTROLPLANE_CONFIG. */
   openConfig(): Promise<MachineConfig>
+  /** What the cluster has of Nebula, its certificates read; null if it has nothing of it. */
+  openNebula(): Promise<NebulaFacts | null>
   /** The machine config that the machine runs on. */
   openLiveConfig(): Promise<MachineConfig>
   /** talosctl, once the machine is known to answer it. */
@@ -45,6 +50,7 @@ export interface PreflightContext {
   api(): Promise<KubernetesApi>
   config(): Promise<MachineConfig>
   liveConfig(): Promise<MachineConfig>
+  nebula(): Promise<NebulaFacts | null>
   /** How the cluster is at this moment. */
   state(): Promise<Baseline>
   /** What a drain of NODE_NAME would meet, with the stateful workloads scaled down. */
@@ -58,6 +64,8 @@ export interface PreflightContext {
   /** What the API server tells without being asked for anything. */
   greeting(): Promise<Greeting>
   knock(address: Address, port: number): Promise<PortAnswer>
+  /** Of the kubectl on PATH; undefined when there is none. */
+  kubectlVersion(): Promise<string | undefined>
   readonly resolve: Resolver
 }
 
@@ -125,6 +133,23 @@ export class LiveContext implements PreflightContext {
     return needed(this.openLiveConfig(), 'it needs the machine config that the machine runs on')
   }
 
+  openNebula(): Promise<NebulaFacts | null> {
+    const { settings } = this
+    return this.#once('nebula', async () =>
+      nebulaFacts(await this.api(), settings, systemClock, () =>
+        findNebulaCert(settings).catch((error: unknown) => {
+          // Where a new certificate is to be made, the evening needs it.
+          if (settings.newMeshAddress !== undefined) throw error
+          throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
+        }),
+      ),
+    )
+  }
+
+  nebula(): Promise<NebulaFacts | null> {
+    return needed(this.openNebula(), "it needs Nebula's certificates, and nebula-cert (NEBULA_CERT) to read them")
+  }
+
   async state(): Promise<Baseline> {
     const api = await this.api()
     return this.#once('state', () => takeBaseline(api, { now: this.now }))
@@ -164,6 +189,10 @@ export class LiveContext implements PreflightContext {
 
   knock(address: Address, port: number): Promise<PortAnswer> {
     return knock(address, port)
+  }
+
+  kubectlVersion(): Promise<string | undefined> {
+    return kubectlVersion()
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,10 @@
 import type { KubernetesObject } from '../../kubernetes/api.ts'
+import { controllersOf, describeOwner, isReady, listPods, ownerOf } from '../../kubernetes/pods.ts'
 import { collectionPath, servedResources } from '../../kubernetes/served.ts'
 import { messageOf } from '../../migration/errors.ts'
 import { Liqoctl } from '../../network/liqo/liqoctl.ts'
 import { openHere } from '../../network/liqo/open.ts'
+import { certificateFor } from '../../network/nebula/facts.ts'
 import type { Finding } from '../check.ts'
 import type { PreflightCheck, PreflightContext } from './context.ts'
 
@@ -39,6 +41,38 @@ const peeringCanBeTakenDown: PreflightCheck = {
   },
 }
 
+const nodeIsInTheMesh: PreflightCheck = {
+  name: 'Nebula has a certificate for MESH_ADDRESS, and runs on the Node',
+  run: async (context) => {
+    const facts = await context.nebula()
+    if (facts === null) return []
+    const { meshAddress, nodeName } = context.settings
+    const api = await context.api()
+    const certified = meshAddress === undefined || certificateFor(facts, meshAddress) !== undefined
+    const pods = await listPods(api, { node: nodeName })
+    const own = facts.workloads.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`)
+    const controllers = controllersOf(await api.list('/apis/apps/v1/replicasets'))
+    const here = pods.filter((pod) => own.includes(describeOwner(ownerOf(pod, controllers), pod)))
+    const finding = (subject: string, evidence: string, wayOut: string): Finding => ({
+      ...{ subject, evidence, wayOut, severity: 'warning' },
+    })
+    return [
+      ...(certified || facts.certificates.length === 0
+        ? []
+        : [
+            finding(
+              `MESH_ADDRESS=${meshAddress}`,
+              'no certificate is for it',
+              'Correct MESH_ADDRESS (nebula-cert print).',
+            ),
+          ]),
+      ...(own.length === 0 || here.some(isReady)
+        ? []
+        : [finding(own.join(', '), `no pod of it is ready on ${nodeName}`, `kubectl describe ${own[0]}`)]),
+    ]
+  },
+}
+
 async function peersOf(context: PreflightContext): Promise<KubernetesObject[]> {
   const api = await context.api()
   const [kind] = await servedResources(api, 'core.liqo.io', ['foreignclusters'])
@@ -55,4 +89,4 @@ async function reasonOf(attempt: Promise<unknown>): Promise<string | undefined> 
 }
 
 /** The cluster at the other end. */
-export const meshChecks: readonly PreflightCheck[] = [peeringCanBeTakenDown]
+export const meshChecks: readonly PreflightCheck[] = [peeringCanBeTakenDown, nodeIsInTheMesh]

@@ -1,11 +1,11 @@
 import { formatBytes } from '../../migration/console/bytes.ts'
-import { parseAddress } from '../../network/addresses.ts'
+import { type Address, parseAddress } from '../../network/addresses.ts'
 import { hardwareOf } from '../../talos/hardware.ts'
 import { installDisk } from '../../talos/install-disk.ts'
 import { lookAtMachine } from '../../talos/maintenance.ts'
 import { verifyMac, verifyNetworkCards } from '../../talos/network-cards.ts'
 import type { Talosctl, Target } from '../../talos/talosctl.ts'
-import type { Finding } from '../check.ts'
+import type { Finding, Severity } from '../check.ts'
 import type { PreflightCheck, PreflightContext } from './context.ts'
 
 type Waiting = Extract<Awaited<ReturnType<typeof lookAtMachine>>, { state: 'maintenance' }>
@@ -15,13 +15,44 @@ type Look = (context: PreflightContext, talosctl: Talosctl, target: Target, seen
 const ifItWaits =
   (look: Look): PreflightCheck['run'] =>
   async (context) => {
-    const { newNodeAddress, nodeAddress } = context.settings
-    if (newNodeAddress === undefined || newNodeAddress === nodeAddress) return []
-    const address = parseAddress(newNodeAddress, 'NEW_TALOS_NODE')
+    const address = addressOf(context)
+    if (address === undefined) return []
     const talosctl = await context.openTalosctl()
     const seen = await lookAtMachine(talosctl, address)
     return seen.state === 'maintenance' ? look(context, talosctl, { address, insecure: true }, seen) : []
   }
+
+/** Where the new machine may be on already, beside the old one. */
+function addressOf({ settings }: PreflightContext): Address | undefined {
+  const { newMachineAddress, newNodeAddress, nodeAddress } = settings
+  const address = newMachineAddress ?? newNodeAddress
+  return address === undefined || address === nodeAddress ? undefined : parseAddress(address, 'NEW_MACHINE_ADDRESS')
+}
+
+/** What is at NEW_TALOS_NODE in scenario B is looked at with that address. */
+const newMachineWaits: PreflightCheck = {
+  name: 'The new machine waits in maintenance mode, where it is on',
+  run: async (context) => {
+    const { newMachineAddress, scenario } = context.settings
+    const address = addressOf(context)
+    if (address === undefined || (scenario === 'B' && newMachineAddress === undefined)) return []
+    const { state, saw } = await lookAtMachine(await context.openTalosctl(), address)
+    const finding = (evidence: string, severity: Severity, wayOut: string) => [
+      { subject: address, evidence, severity, wayOut },
+    ]
+    if (state === 'silent' && newMachineAddress !== undefined) {
+      return finding(`nobody answers: ${saw}`, 'warning', 'Switch it on, or unset NEW_MACHINE_ADDRESS.')
+    }
+    if (state === 'running' || state === 'foreign') {
+      return finding(
+        saw,
+        'error',
+        'Is it the right machine? Start it from the installation medium, or reset it: talosctl reset',
+      )
+    }
+    return []
+  },
+}
 
 const newMachineHasTheDisk: PreflightCheck = {
   name: 'The new machine has the disk that the config installs on',
@@ -68,6 +99,7 @@ const newMachineIsAsLarge: PreflightCheck = {
 
 /** The machine that takes over, if it is on already and has an address of its own. */
 export const newMachineChecks: readonly PreflightCheck[] = [
+  newMachineWaits,
   newMachineHasTheDisk,
   newMachineHasTheCards,
   newMachineIsAsLarge,

@@ -1,10 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import test from 'ava'
 import { peerArguments, type Sides, unpeerArguments } from '../../../lib/network/liqo/arguments.ts'
 import type { Direction, Networking } from '../../../lib/network/liqo/peering.ts'
 import { flags } from '../../../lib/rehearsal/liqo/flags.ts'
-import { liqoctlFor } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
-import { temporaryFolder } from '../../temporary-folder.ts'
 
 const side = (name: 'here' | 'there', clusterId: string) => ({
   ...{ name, clusterId, api: undefined as never, served: new Map() },
@@ -80,19 +77,4 @@ test('every flag that is given is one of those that liqoctl has', (t) => {
     args.filter((arg) => arg.startsWith('--')).map((arg) => arg.slice(2).replace(/=.*/, ''))
   for (const name of names(given)) t.true(name in flags.peer, name)
   for (const name of names(unpeerArguments(sides, { consumer: 'here' }, true))) t.true(name in flags.unpeer, name)
-})
-
-test('the stand-in takes what liqoctl takes, and nothing else', (t) => {
-  const liqoctl = liqoctlFor(temporaryFolder('liqoctl'))
-  for (const command of ['peer', 'unpeer'] as const) {
-    const refused = t.throws(() => execFileSync(liqoctl, [command, '--no-such-flag'], { stdio: 'pipe' }))
-    t.regex(String(refused?.message), /no-such-flag/)
-    // The real one, where there is one, lists what it has; the stand-in's list is held against that.
-    const help = process.env.LIQOCTL_BINARY ? execFileSync(liqoctl, [command, '--help'], { encoding: 'utf8' }) : ''
-    for (const [, name = ''] of help.matchAll(/^ +(?:-\w, )?--([a-z-]+)/gm)) {
-      if (name !== 'help' && !/^(global|skip-confirm)/.test(name))
-        t.true(name in flags[command], `${command} --${name}`)
-    }
-    if (help !== '') for (const name of Object.keys(flags[command])) t.regex(help, new RegExp(`--${name}\\b`), command)
-  }
 })

@@ -8,13 +8,12 @@ import { Liqoctl } from '../../../lib/network/liqo/liqoctl.ts'
 import { undoOffloading } from '../../../lib/network/liqo/offloading.ts'
 import { undoPeer } from '../../../lib/network/liqo/peer.ts'
 import { leftToRepeer } from '../../../lib/network/liqo/record.ts'
-import { lookForLiqo, type Side } from '../../../lib/network/liqo/side.ts'
 import { undoUnpeer } from '../../../lib/network/liqo/unpeer.ts'
 import repeer from '../../../scripts/repeer.ts'
 import unpeer from '../../../scripts/unpeer.ts'
 import { until } from '../../kubernetes/bare-cluster.ts'
 import { testMigration } from '../../kubernetes/test-migration.ts'
-import { Run, TwoClusters } from './two-clusters.ts'
+import { Run, sidesOf, TwoClusters } from './two-clusters.ts'
 
 let clusters: TwoClusters
 test.before(async () => {
@@ -52,14 +51,7 @@ async function offloadedPodsRun(): Promise<void> {
   })
 }
 
-async function sides(): Promise<Sides> {
-  const look = async (name: Side['name'], { api, kubeconfig }: TwoClusters['home']) => {
-    const found = await lookForLiqo({ name, api, kubeconfig, namespace: 'liqo' })
-    if (found.state !== 'running') throw new Error(`Liqo is ${found.state} ${name}`)
-    return found.side
-  }
-  return { here: await look('here', clusters.home), there: await look('there', clusters.aws) }
-}
+const sides = (): Promise<Sides> => sidesOf(clusters)
 
 async function leftOnBothSides(): Promise<string[]> {
   const { here, there } = await sides()

@@ -7,7 +7,10 @@ import { systemClock } from '../../../lib/migration/clock.ts'
 import { Journal } from '../../../lib/migration/journal.ts'
 import { type PhaseScript, phase, runPhase } from '../../../lib/migration/phase.ts'
 import { currentRun } from '../../../lib/migration/run-folder.ts'
-import { liqoctlFor, type Play, startLiqoPeer } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
+import type { Sides } from '../../../lib/network/liqo/arguments.ts'
+import { lookForLiqo, type Side } from '../../../lib/network/liqo/side.ts'
+import { type Play, startLiqoPeer } from '../../../lib/rehearsal/liqo/liqo-peer.ts'
+import { liqoctlFor } from '../../../lib/rehearsal/liqo/liqoctl.ts'
 import { loadSettings, projectFolder } from '../../../lib/settings.ts'
 import { type BareCluster, installDefinitions, startBareCluster, until } from '../../kubernetes/bare-cluster.ts'
 import { environmentIn, listeningConsole } from '../../migration/run-in-folder.ts'
@@ -33,11 +36,11 @@ export class TwoClusters {
     this.liqoctl = liqoctl
   }
 
-  static async start(): Promise<TwoClusters> {
+  static async start(liqoctl = liqoctlFor(temporaryFolder('liqoctl'))): Promise<TwoClusters> {
     const [home, aws] = await Promise.all([startBareCluster({ pods: true }), startBareCluster({ pods: true })])
     for (const { api } of [home, aws]) await api.create('/api/v1/nodes', { metadata: { name: 'machine' } })
     const play = await startLiqoPeer({ api: home.api, id: 'catalyst' }, { api: aws.api, id: 'aws-gpu' })
-    return new TwoClusters(home, aws, play, liqoctlFor(temporaryFolder('liqoctl')))
+    return new TwoClusters(home, aws, play, liqoctl)
   }
 
   async stop(): Promise<void> {
@@ -51,6 +54,21 @@ export class TwoClusters {
     const clusters = ['--kubeconfig', this.home.kubeconfig, '--remote-kubeconfig', this.aws.kubeconfig]
     await promisify(execFile)(this.liqoctl, ['peer', ...clusters, '--gw-server-service-type', 'NodePort', ...args])
     await until('the virtual node is there', async () => (await this.virtualNode()) !== null, 120)
+  }
+
+  /** The other direction: the cluster in the cloud offloads to the one at home, through the gateways that there are. */
+  async peerBack(...args: string[]): Promise<void> {
+    const clusters = ['--kubeconfig', this.aws.kubeconfig, '--remote-kubeconfig', this.home.kubeconfig]
+    const gateway = ['--gw-server-service-location', 'Consumer', '--gw-server-service-type', 'NodePort']
+    await promisify(execFile)(this.liqoctl, ['peer', ...clusters, ...gateway, ...args])
+    await until('both say that they are consumer and provider', async () => {
+      const lists = await Promise.all(
+        [this.home, this.aws].map(({ api }) => api.list('/apis/core.liqo.io/v1beta1/foreignclusters')),
+      )
+      const roles = lists.flat().map(({ status }) => (status as { role?: string } | undefined)?.role)
+      const nodes = await this.aws.api.list('/api/v1/nodes', { labelSelector: 'liqo.io/type=virtual-node' })
+      return roles.length === 2 && roles.every((role) => role === 'ConsumerAndProvider') && nodes.length === 1
+    })
   }
 
   virtualNode() {
@@ -79,6 +97,16 @@ export class TwoClusters {
     const path = '/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations/mesh'
     return ((await this.home.api.get(path)).spec as { suspend?: boolean }).suspend === true
   }
+}
+
+/** Both, as liqoctl is run for them. */
+export async function sidesOf({ home, aws }: TwoClusters): Promise<Sides> {
+  const look = async (name: Side['name'], { api, kubeconfig }: BareCluster) => {
+    const found = await lookForLiqo({ name, api, kubeconfig, namespace: 'liqo' })
+    if (found.state !== 'running') throw new Error(`Liqo is ${found.state} ${name}`)
+    return found.side
+  }
+  return { here: await look('here', home), there: await look('there', aws) }
 }
 
 /** One run: a folder with its journal, in which phases are called one after the other. */

@@ -14,7 +14,14 @@ const talos00 = authority.host('talos00', '10.42.1.1/16', '-groups', 'homelab,k8
 async function request(network: string, more: Partial<SigningRequest> = {}): Promise<SigningRequest> {
   const [like] = await (await find()).print(talos00.certificate, 'the test')
   if (!like) throw new Error('no certificate')
-  return { like, network, lifetime: 3600, caCertificate: authority.certificate, caKey: authority.key, ...more }
+  return {
+    like,
+    networks: [network],
+    lifetime: 3600,
+    caCertificate: authority.certificate,
+    caKey: authority.key,
+    ...more,
+  }
 }
 
 test('a certificate tells its name, networks, groups, CA and end', async (t) => {
@@ -26,6 +33,32 @@ test('a certificate tells its name, networks, groups, CA and end', async (t) => 
   t.is(Math.round(hours), 24)
 })
 
+test('a certificate of version 2 is read from what nebula-cert 1.10 prints, and 1.9 says in a sentence that it cannot', async (t) => {
+  const fixture = (name: string) =>
+    readFileSync(new URL(`../../fixtures/nebula-cert-1.10.0/${name}`, import.meta.url), 'utf8')
+  const folder = temporaryFolder('nebula-cert')
+  const newer = join(folder, 'nebula-cert')
+  const said = join(folder, 'said.json')
+  writeFileSync(said, fixture('print-json.txt'))
+  writeFileSync(newer, `#!/bin/sh\n[ "$1" = -version ] && exec echo 'Version: 1.10.0'\nexec cat ${said}\n`, {
+    mode: 0o755,
+  })
+  const pem = fixture('certificate-v2.pem')
+  const [ca, certificate] = await (await find(newer)).print(pem, 'the test')
+  t.like(ca, { name: 'v2ca', isCa: true, networks: ['10.42.0.0/16'] })
+  t.like(certificate, { name: 'talos00', networks: ['10.42.1.1/16'], groups: ['homelab'], curve: 'CURVE25519' })
+  t.is(certificate?.issuer, ca?.fingerprint)
+  t.regex(certificate?.publicKey ?? '', /^[0-9a-f]{64}$/)
+
+  const older = await find()
+  const error = await t.throwsAsync(older.print(pem, 'Secret nebula/certs, host.crt'), { instanceOf: OperatorError })
+  t.is(
+    error.what,
+    'nebula-cert does not read the certificate in Secret nebula/certs, host.crt: error while unmarshaling cert: bytes contain an unsupported certificate format: NEBULA CERTIFICATE V2',
+  )
+  t.regex(error.next ?? '', /A certificate of version 2 needs nebula-cert 1\.10\./)
+})
+
 test('what is signed anew keeps name, groups, the networks behind it and the key', async (t) => {
   const tool = await find()
   const router = makeAuthority('site').host('router', '10.1.0.1/24', '-subnets', '192.0.2.0/24,198.51.100.0/24')
@@ -33,7 +66,7 @@ test('what is signed anew keeps name, groups, the networks behind it and the key
   const other = makeAuthority('site')
   if (!like) return t.fail()
   const signed = await tool.sign({
-    ...{ like, network: '10.1.0.9/24', lifetime: 3600 },
+    ...{ like, networks: ['10.1.0.9/24'], lifetime: 3600 },
     ...{ caCertificate: other.certificate, caKey: other.key },
   })
   const [renewed] = await tool.print(signed, 'the test')

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import test from 'ava'
 import { holdersInCluster } from '../../../lib/gitops/cluster-holders.ts'
-import type { KubernetesApi } from '../../../lib/kubernetes/api.ts'
+import type { KubernetesApi, KubernetesObject } from '../../../lib/kubernetes/api.ts'
 import { OperatorError } from '../../../lib/migration/errors.ts'
 import type { Journal } from '../../../lib/migration/journal.ts'
 import { takeBackHosts } from '../../../lib/network/nebula/change-hosts.ts'
@@ -192,6 +192,34 @@ test.serial("the CA's certificate is taken from beside the node's when none is n
   await repeer('beside', { settings: newMesh, authority: { ...ours, certificate: undefined } })
   t.deepEqual(await networksIn((await mesh.secret())['host.crt']), ['10.42.9.9/16'])
 })
+
+test.serial(
+  'of an immutable Secret or ConfigMap it is said how it is made anew, before anything is signed',
+  async (t) => {
+    const mesh = await installMesh(api, 'immutable', authority)
+    const core = '/api/v1/namespaces/immutable'
+    await api.mergePatch(`${core}/secrets/nebula-certs`, { immutable: true })
+    const refusal = () =>
+      t.throwsAsync(repeer('immutable', { settings: { ...newBoth, ALSO_CHANGE: 'hosts' } }), {
+        instanceOf: OperatorError,
+      })
+    const secret = await refusal()
+    t.is(secret.what, 'Secret immutable/nebula-certs is immutable: nothing in it can be changed.')
+    t.regex(secret.next ?? '', /kubectl -n immutable get secret nebula-certs -o json \| jq 'del\(\.immutable\)'/)
+    t.is((await mesh.secret())['host.crt'], mesh.host.certificate)
+
+    // As that command does it.
+    const { immutable: _gone, ...rest } = (await api.get(`${core}/secrets/nebula-certs`)) as KubernetesObject & {
+      immutable?: boolean
+    }
+    await api.remove(`${core}/secrets/nebula-certs`)
+    await api.create(`${core}/secrets`, { ...rest, metadata: { name: 'nebula-certs' } })
+    await api.mergePatch(`${core}/configmaps/nebula`, { immutable: true })
+    const hosts = await refusal()
+    t.is(hosts.what, 'ConfigMap immutable/nebula is immutable: nothing in it can be changed.')
+    t.deepEqual(await networksIn((await mesh.secret())['host.crt']), ['10.42.9.9/16'])
+  },
+)
 
 test.serial('hosts that only the cluster holds are changed on request, byte for byte, and taken back', async (t) => {
   const mesh = await installMesh(api, 'hosts', authority)

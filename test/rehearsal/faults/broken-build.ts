@@ -5,7 +5,7 @@ import { projectFolder } from '../../../lib/settings.ts'
 import { bundle } from '../../../scripts/build/bundle.ts'
 
 /** A module of the product with something in it replaced; for bundles that are broken on purpose, and for nothing else. */
-interface Sabotage {
+export interface Sabotage {
   readonly module: string
   readonly replace: readonly [from: string, to: string][]
 }

@@ -11,6 +11,7 @@ file="$(dirname "$0")/$address/"
 case "$*" in *--insecure*) file="\${file}insecure-";; esac
 for word; do case "$word" in --*) break;; *) file="$file$word ";; esac; done
 [ -f "$file" ] && exec cat "$file"
+[ -f "\${file}refused" ] && { cat "\${file}refused" >&2; exit 1; }
 echo 'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp: connect: connection refused"' >&2
 exit 1
 `
@@ -32,6 +33,11 @@ export class FakeMachines {
   answers(address: string, call: string, text: string): void {
     mkdirSync(join(this.folder, address), { recursive: true })
     writeFileSync(join(this.folder, address, `${call} `), text)
+  }
+
+  refuses(address: string, call: string, words: string): void {
+    mkdirSync(join(this.folder, address), { recursive: true })
+    writeFileSync(join(this.folder, address, `${call} refused`), `${words}\n`)
   }
 
   /** `talosctl get`; each resource with its id. */

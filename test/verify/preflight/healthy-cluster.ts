@@ -68,7 +68,9 @@ export function healthyCluster(head: string): Written[] {
   const shared = { storageClassName: 'truenas-nfs', accessModes: ['ReadWriteMany'] }
   const env = [{ name: 'KUBERNETES_SERVICE_HOST', value: 'localhost' }]
   return [
-    ...['flux-system', 'argocd', 'liqo'].map((name): Written => ['/api/v1/namespaces', { metadata: { name } }]),
+    ...['flux-system', 'argocd', 'liqo', 'cert-manager'].map(
+      (name): Written => ['/api/v1/namespaces', { metadata: { name } }],
+    ),
     node(at.control, '192.168.1.54'),
     node(at.worker, '192.168.1.55'),
     written(at.web, {

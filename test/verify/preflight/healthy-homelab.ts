@@ -132,7 +132,11 @@ export class HealthyHomelab {
   /** The whole preflight; what is found, and by which check. @param parts what is not as the machines and the network have it */
   async preflight(settings: Record<string, string> = {}, parts: Partial<PreflightContext> = {}) {
     const live = new LiveContext(this.settings(settings), new Date())
-    const context = Object.assign(live, { knock: async () => 'open' as const, ...parts })
+    const context = Object.assign(live, {
+      knock: async () => 'open' as const,
+      kubectlVersion: async () => undefined,
+      ...parts,
+    })
     const results = await preflight(context, [])
     await context.close()
     const found = results.flatMap(({ name, findings }) =>
@@ -148,7 +152,7 @@ export class HealthyHomelab {
 }
 
 /** Base64 of PEM. */
-function certificate(folder: string, subject: string, days: number): string {
+export function certificate(folder: string, subject: string, days: number): string {
   const made = ['req', '-x509', '-newkey', 'ed25519', '-nodes', '-keyout', '/dev/null', '-days', String(days)]
   return execFileSync('openssl', [...made, '-subj', subject], { cwd: folder, stdio: 'pipe' }).toString('base64')
 }

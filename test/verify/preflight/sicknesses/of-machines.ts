@@ -1,6 +1,7 @@
 import { controlplane, etcdMembers, etcdStatus, healthyMachine, waitingMachine } from '../fake-machines.ts'
 import { files, next, old, type Sickness } from './sickness.ts'
 
+const newMachineWaits = 'The new machine waits in maintenance mode, where it is on'
 const etcd = `etcd on ${old}`
 
 /** Another answer of the old machine. */
@@ -141,6 +142,43 @@ export const ofMachines: readonly Sickness[] = [
       ['warning', 'The new machine has the CPU and memory of the old one', `CPU of ${next}`],
       ['warning', 'The new machine has the CPU and memory of the old one', `Memory of ${next}`],
     ],
+  },
+  {
+    what: 'a new machine, waiting elsewhere until tonight, that is smaller than the old one',
+    settings: { NEW_MACHINE_ADDRESS: next },
+    sicken: async ({ machines }) => {
+      waitingMachine(machines, next, '/dev/sda', 4, 32_768)
+      return () => machines.isGone(next)
+    },
+    found: [['warning', 'The new machine has the CPU and memory of the old one', `CPU of ${next}`]],
+  },
+  {
+    what: 'a new machine that is said to wait, and does not',
+    settings: { NEW_MACHINE_ADDRESS: next },
+    found: [['warning', newMachineWaits, next]],
+  },
+  {
+    what: 'a machine of this cluster where the new one is to wait',
+    settings: { NEW_MACHINE_ADDRESS: next },
+    sicken: async ({ machines }) => {
+      const refused = 'rpc error: code = Unavailable desc = remote error: tls: certificate required'
+      machines.refuses(next, 'insecure-get disks', refused)
+      machines.has(next, 'get systeminformation', { systeminformation: { uuid: 'u-9' } })
+      machines.has(next, 'get links', { eth0: { type: 'ether', hardwareAddr: '02:00:00:00:00:09' } })
+      machines.has(next, 'get machinestatus', { machine: { stage: 'running' } })
+      return () => machines.isGone(next)
+    },
+    found: [['error', newMachineWaits, next]],
+  },
+  {
+    what: 'a kubectl that is too old for the cluster',
+    parts: { kubectlVersion: async () => 'v1.31.4' },
+    found: [['warning', 'kubectl, where there is one, is within a minor version of the cluster', 'kubectl']],
+  },
+  {
+    what: 'a kubectl of the minor version before',
+    parts: { kubectlVersion: async () => 'v1.33.9' },
+    found: [],
   },
   {
     what: 'another machine than the new one, at its address',

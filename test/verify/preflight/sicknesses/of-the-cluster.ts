@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../../../../lib/kubernetes/api.ts'
 import { at } from '../healthy-cluster.ts'
+import { certificate } from '../healthy-homelab.ts'
 import { added, dayMs, type Sickness, status, unready } from './sickness.ts'
 
 const pods = '/api/v1/namespaces/default/pods'
@@ -35,6 +36,12 @@ const itsClaim: KubernetesObject = {
   status: { phase: 'Bound' },
 }
 const claims = '/api/v1/namespaces/default/persistentvolumeclaims'
+
+const issuers = '/apis/cert-manager.io/v1/clusterissuers'
+const houseIssuer = {
+  ...{ apiVersion: 'cert-manager.io/v1', kind: 'ClusterIssuer', metadata: { name: 'house' } },
+  spec: { ca: { secretName: 'house-ca' } },
+}
 
 export const ofTheCluster: readonly Sickness[] = [
   {
@@ -142,6 +149,15 @@ export const ofTheCluster: readonly Sickness[] = [
         'Certificate default/homelab-ca',
       ],
     ],
+  },
+  {
+    what: 'a CA that a person has made for cert-manager, and that ends in five days',
+    sicken: async (homelab) => {
+      const crt = certificate(homelab.folder, '/CN=house', 5)
+      const secret = { metadata: { name: 'house-ca' }, data: { 'tls.crt': crt, 'tls.key': '' } }
+      return added(['/api/v1/namespaces/cert-manager/secrets', secret], [issuers, houseIssuer])(homelab)
+    },
+    found: [['warning', "The CAs of cert-manager's issuers do not expire tonight", 'ClusterIssuer house']],
   },
   {
     what: 'a pod that nobody would make anew',

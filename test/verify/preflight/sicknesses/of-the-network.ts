@@ -1,6 +1,6 @@
 import { at } from '../healthy-cluster.ts'
 import { nebulaHost } from '../healthy-mesh.ts'
-import { dayMs, old, type Sickness, status } from './sickness.ts'
+import { added, dayMs, old, type Sickness, status } from './sickness.ts'
 
 const greeting = (skewSeconds: number, days = 365) => ({
   greeting: async () => {
@@ -12,6 +12,18 @@ const greeting = (skewSeconds: number, days = 365) => ({
 
 const slice = (endpoint: Record<string, unknown>) => ({ endpoints: [{ addresses: ['10.244.1.5'], ...endpoint }] })
 const unpeerable = ['/nowhere/liqoctl', 'ForeignCluster aws']
+const inTheMesh = 'Nebula has a certificate for MESH_ADDRESS, and runs on the Node'
+const nebulaLabels = { app: 'nebula' }
+const nebulaDaemon = {
+  metadata: { name: 'nebula' },
+  spec: {
+    selector: { matchLabels: nebulaLabels },
+    template: {
+      metadata: { labels: nebulaLabels },
+      spec: { containers: [{ name: 'nebula', image: 'nebulaoss/nebula:1.9.7' }] },
+    },
+  },
+}
 const webhooks = 'No webhook with failurePolicy Fail is without its backend'
 const hook = 'check.example.org of ValidatingWebhookConfiguration hook'
 
@@ -123,6 +135,16 @@ export const ofTheNetwork: readonly Sickness[] = [
       return () => api.mergePatch(at.nebula, { data })
     },
     found: [['warning', "Nebula's certificates do not expire tonight", 'Secret default/nebula-certs, host.crt']],
+  },
+  {
+    what: 'a mesh address that no certificate is for',
+    settings: { MESH_ADDRESS: '10.42.1.9' },
+    found: [['warning', inTheMesh, 'MESH_ADDRESS=10.42.1.9']],
+  },
+  {
+    what: 'a Nebula that does not run on the Node',
+    sicken: added(['/apis/apps/v1/namespaces/default/daemonsets', nebulaDaemon]),
+    found: [['warning', inTheMesh, 'DaemonSet default/nebula']],
   },
   {
     what: 'a Liqo peering that is broken',

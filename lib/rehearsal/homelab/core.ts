@@ -12,10 +12,10 @@ const kept: Record<string, readonly string[]> = {
 }
 
 /**
- * Whether an object belongs to the homelab's small part: both kinds of GitOps, databases on local volumes, Secrets, what is suspended and stays
+ * Whether an object belongs to the homelab's core: both kinds of GitOps, databases on local volumes, Secrets, what is suspended and stays
  * so. It takes a fraction of the time of the whole, where many migrations are made one after the other.
  */
-export function isInSmallPart({ apiVersion, kind = '', metadata, spec }: KubernetesObject): boolean {
+export function isInCore({ apiVersion, kind = '', metadata, spec }: KubernetesObject): boolean {
   const [group = ''] = (apiVersion ?? '').split('/')
   if (group.includes('.') && !groups.some((known) => group.endsWith(known))) return false
   if (kind === 'CustomResourceDefinition') return groups.some((known) => metadata.name.endsWith(known))

@@ -1,0 +1,14 @@
+import { $ } from 'zx/core'
+
+const deadlineMs = 10_000
+
+/** The version of the kubectl on PATH, such as `v1.34.0`; undefined when there is none that tells. Source: `kubectl version --help` */
+export async function kubectlVersion(): Promise<string | undefined> {
+  const said = await $({
+    quiet: true,
+    nothrow: true,
+    timeout: deadlineMs,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })`kubectl version --client`
+  return said.exitCode === 0 ? /^Client Version: (v\d+\.\d+\.\S+)/m.exec(said.stdout)?.[1] : undefined
+}
