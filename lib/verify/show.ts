@@ -18,6 +18,11 @@ export function showComparison(console: Screen, comparison: Comparison): void {
   list(console, 'New, but no error', warnings)
   list(console, 'Lost, as was announced', announced)
   list(console, 'Newly broken', newlyBroken)
+  // The lists may be longer than the screen: this is what is left of them on it.
+  if (newlyBroken.length === 0)
+    console.info(
+      `Nothing is newly broken. ${brokenBefore.length} broken before too, ${fine.length} of the checks fine.`,
+    )
 }
 
 /** @throws OperatorError when anything is newly broken */

@@ -32,8 +32,6 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
     if (step !== steps) return
     spinner = ora({
       text: text(),
-      // Below the marks of what is done.
-      indent: 1,
       // Whether this is a terminal to be lively on was decided by who made this console.
       isEnabled: true,
       stream: out as NodeJS.WriteStream,

@@ -111,11 +111,12 @@ class Desk {
   readonly #camera: Camera
   readonly #folder: string
 
-  constructor(cluster: PracticeCluster, { camera, folder }: EveningOptions) {
+  constructor(cluster: PracticeCluster, { camera, folder, signal }: EveningOptions) {
     const path = [dirname(cluster.binaries.task), cluster.environment.PATH].join(delimiter)
     this.#environment = { ...cluster.environment, PATH: path }
     this.#camera = camera
     this.#folder = folder
+    signal.addEventListener('abort', () => this.leave())
   }
 
   starts(...args: string[]): Terminal {
