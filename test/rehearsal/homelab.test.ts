@@ -220,7 +220,7 @@ test('the same homelab is read twice the same', async (t) => {
 })
 
 test('the small part of the homelab is whole in itself: namespaces, owners, and both kinds of GitOps', async (t) => {
-  const small = await readHomelab({ small: true })
+  const small = await readHomelab({ fixture: 'core' })
   const there = new Set(small.objects.map(nameOf))
   t.true(there.size < names.size / 4 && [...there].every((name) => names.has(name)))
   const namespaces = new Set([...ofKind(small, 'Namespace').map(({ metadata }) => metadata.name), ...madeByKubernetes])
