@@ -17,6 +17,9 @@ import { cannotBeReplaced, changedMeanwhile, readWhole, replaceFile } from './re
 import { onDisk } from './scan.ts'
 import { readSpareCopy, removeSpareCopy, writeAll, writeSpareCopy } from './spare-copy.ts'
 
+const run = promisify(execFile)
+const fewFiles = 20
+
 /** One file that is to hold other bytes. */
 export interface Replacement {
   readonly path: RepositoryPath
@@ -135,15 +138,19 @@ function isMixed(bytes: Buffer, one: Buffer, other: Buffer): boolean {
 }
 
 /**
- * One call for the whole file system instead of one for each file, which would wait for the disk each time: see sync(1), --file-system.
- * Where there is no such thing, and for what lies on another file system, file by file.
+ * Many files by one call for the whole file system, instead of one for each, which would wait for the disk each time: see sync(1),
+ * --file-system. Where there is no such thing, for what lies on another file system, and for few (it waits for what others write, too)
+ * file by file.
  */
 async function toDisk(root: string, paths: readonly RepositoryPath[]): Promise<void> {
   const device = statSync(root).dev
-  const isSynced = await promisify(execFile)('sync', ['--file-system', root]).then(
-    () => process.platform === 'linux',
-    () => false,
-  )
+  const isSynced =
+    process.platform === 'linux' &&
+    paths.length > fewFiles &&
+    (await run('sync', ['--file-system', root]).then(
+      () => true,
+      () => false,
+    ))
   for (const path of paths) {
     const place = onDisk(`${root}/`, path)
     if (!isSynced || statSync(place).dev !== device) syncFile(place)
