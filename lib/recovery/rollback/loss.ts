@@ -20,6 +20,7 @@ import { finalSnapshot } from '../../talos/old-machine.ts'
 import { compareStoredObjects, readStoredObjects, type StoredObjects } from '../../talos/snapshot/difference.ts'
 import { checkSnapshotFile, readSnapshot } from '../../talos/snapshot.ts'
 import { type Talosctl, talosVersion } from '../../talos/talosctl.ts'
+import { keysOfTheMove } from './own-changes.ts'
 import type { WayBack } from './way-back.ts'
 
 const patientLooks = 5
@@ -58,19 +59,19 @@ export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: 
 
 const isAccepted = ({ flags }: Migration) => flags['accept-loss'] === true
 
-async function lookForLoss(migration: Migration, talosctl: Talosctl, { replacement }: WayBack): Promise<Loss> {
+async function lookForLoss(migration: Migration, talosctl: Talosctl, way: WayBack): Promise<Loss> {
   if (rebuiltCluster(migration) !== undefined) {
     const unknown = 'The new machine runs a new cluster, rebuilt from Git. What was written to it since goes with it.'
     return { rows: uncompared(migration), unknown }
   }
-  const { address, identity } = replacement as NonNullable<WayBack['replacement']>
+  const { address, identity } = way.replacement as NonNullable<WayBack['replacement']>
   const seen = await migration.wait(newMachineAnswers(talosctl, address))
   if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
     const why = seen?.saw ?? 'it does not answer'
     const unknown = `The new machine cannot be asked (${why}): what it was given since goes with it.`
     return { rows: uncompared(migration), unknown }
   }
-  const rows = await comparedWithFinal(migration, talosctl, address)
+  const rows = await comparedWithFinal(migration, talosctl, address, keysOfTheMove(way.goWithIt))
   return { rows: [...(await writtenToVolumes(migration)), ...rows] }
 }
 
@@ -116,7 +117,12 @@ function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<Mach
   }
 }
 
-async function comparedWithFinal(migration: Migration, talosctl: Talosctl, address: Address): Promise<Loss['rows']> {
+async function comparedWithFinal(
+  migration: Migration,
+  talosctl: Talosctl,
+  address: Address,
+  own: ReadonlySet<string>,
+): Promise<Loss['rows']> {
   return withMemoryFolder(migration.settings, async (memory) => {
     const taken = await takeSnapshot(talosctl, { address }, memory)
     await checkSnapshotFile(taken.path)
@@ -131,7 +137,12 @@ async function comparedWithFinal(migration: Migration, talosctl: Talosctl, addre
     const before = await inSet(migration.recall('final-snapshot', finalSnapshot)?.folder, 'final')
     const earlier = await inSet(backupFolder(migration), 'backup')
     const { created, changed, deleted } = compareStoredObjects(before.size > 0 ? before : earlier, now, earlier)
-    const rows = [...named('created', created), ...named('changed', changed), ...named('deleted', deleted)]
+    const theirs = (keys: readonly string[]) => keys.filter((key) => !own.has(key))
+    const rows = [
+      ...named('created', theirs(created)),
+      ...named('changed', theirs(changed)),
+      ...named('deleted', deleted),
+    ]
     // Whatever is accepted, nothing that was written to it is gone for good.
     if (rows.length === 0 || isAccepted(migration)) await keepLastSnapshot(migration, talosctl, address, taken, live)
     return rows
