@@ -94,7 +94,8 @@ function gathered(findings: readonly NamedFinding[]): NamedFinding[] {
   return [...alike.values()].flatMap((group) => {
     const [first] = group
     if (first === undefined || group.length < many) return group
-    const subject = `${group.length} of them: ${group.map(({ subject: each }) => each).join(', ')}`
+    const some = group.slice(0, 3).map(({ subject: each }) => each)
+    const subject = `${group.length} of them, such as ${some.join(', ')}`
     return [{ ...first, subject }]
   })
 }

