@@ -146,7 +146,7 @@ test('where a virtual address is the endpoint, it stays with its VIP, and what i
   await validateMachineConfig(talosctl, moved)
   t.deepEqual(differences(mainDocument(config.text), mainDocument(moved.text)).map(showChange), [
     `machine.certSANs: ["${vip}","${old}"] → ["${vip}","${next}"]`,
-    `machine.network.interfaces: [{"addresses":["${old}/24"],"interface":"eth0","vip":{"ip":"${vip}"}}] → [{"addresses":["${next}/24"],"interface":"eth0","vip":{"ip":"${vip}"}}]`,
+    `machine.network.interfaces: [{"interface":"eth0","addresses":["${old}/24"],"vip":{"ip":"${vip}"}}] → [{"interface":"eth0","addresses":["${next}/24"],"vip":{"ip":"${vip}"}}]`,
   ])
   const worker = await configWith(plain, url(vip), 'worker')
   const same = await changeConfig(worker.talosctl, worker.config, (main) => movedConfig(main, virtual), memory)

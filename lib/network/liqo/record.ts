@@ -64,7 +64,9 @@ export async function recordOffloaded(
   const pods = await podsOnVirtualNodes(api)
   const remoteOnly = offloadings.filter(({ spec }) => spec.podOffloadingStrategy === 'Remote')
   const nowhereElse = await Promise.all(remoteOnly.map(({ namespace }) => workloadsOf(api, namespace)))
-  const waiting = [...new Set([...Object.keys(pods), ...nowhereElse.flat()])].sort()
+  // A DaemonSet that tolerates everything has a pod there too; without that node it wants one less, and is ready.
+  const moved = Object.keys(pods).filter((owner) => !owner.startsWith('DaemonSet '))
+  const waiting = [...new Set([...moved, ...nowhereElse.flat()])].sort()
   const offloaded = { waiting, pods }
   migration.remember(offloadedFact, offloaded)
   return offloaded

@@ -7,9 +7,14 @@ interface Gateway extends KubernetesObject {
   spec: { endpoint?: { port?: number; loadBalancerIP?: string } }
 }
 
-/** Configurations get the other's networks as they see them, gateways a pod, a key and a connection. */
+/** The cluster's own networks get what they asked for, configurations the other's networks as they see them, gateways a pod, a key and a connection. */
 export async function controlNetwork(stage: Stage): Promise<void> {
   const { own } = stage
+  const networks = `/apis/ipam.liqo.io/v1alpha1/namespaces/${own.namespace}/networks`
+  for (const network of await own.api.list(networks)) {
+    const { cidr } = network.spec as { cidr: string }
+    await setStatus(own.api, `${networks}/${network.metadata.name}`, network, { cidr })
+  }
   for (const configuration of await about(stage, networking, 'configurations')) {
     const path = pathOf(networking, 'configurations', configuration)
     if (!(await held(stage, 'configurations', path, configuration))) continue

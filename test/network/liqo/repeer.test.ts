@@ -38,6 +38,23 @@ test.before(async () => {
 })
 test.after.always(() => clusters.stop())
 
+/** Of those that are on every node, the virtual one too, and need none of them. */
+async function installDaemonSet(): Promise<void> {
+  const labels = { app: 'exporter' }
+  const containers = [{ name: 'exporter', image: 'exporter' }]
+  await clusters.home.api.create('/apis/apps/v1/namespaces/default/daemonsets', {
+    metadata: { name: 'exporter' },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers, tolerations: [{ operator: 'Exists' }] } },
+    },
+  })
+  await until('it is on both nodes', async () => {
+    const { status } = await clusters.home.api.get('/apis/apps/v1/namespaces/default/daemonsets/exporter')
+    return (status as { numberReady?: number }).numberReady === 2
+  })
+}
+
 const offloadings = '/apis/offloading.liqo.io/v1beta1/namespaces/hybrid-llm/namespaceoffloadings'
 const offloading = {
   ...{ apiVersion: 'offloading.liqo.io/v1beta1', kind: 'NamespaceOffloading', metadata: { name: 'offloading' } },
@@ -82,6 +99,7 @@ test.serial('a peering is written down, torn down on both sides, and made again 
   )
   await home.api.create(offloadings, offloading)
   await offloadedPodsRun()
+  await installDaemonSet()
   const before = await asAskedFor()
 
   const run = new Run(clusters)

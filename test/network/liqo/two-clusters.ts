@@ -160,10 +160,11 @@ export class Run {
   /** kill -9 as soon as the journal has that. */
   async killWhen(child: ChildProcess, what: (journal: Journal) => boolean): Promise<void> {
     const ended = once(child, 'exit')
-    await until('the journal has what the process is to be killed at', async () => {
+    const reached = async () => {
       if (child.exitCode !== null) throw new Error('it ended by itself')
       return what(this.journal())
-    })
+    }
+    await until('the journal has what the process is to be killed at', reached, 240)
     child.kill('SIGKILL')
     await ended
   }
