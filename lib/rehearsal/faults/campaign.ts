@@ -32,6 +32,7 @@ const atRest: readonly Invariant[] = [
   ...always,
   invariants.noProcessIsLeft,
   invariants.nothingDecryptedIsLeft,
+  invariants.newMachineIsFenced,
   invariants.clusterIsAsBefore,
 ]
 

@@ -9,7 +9,7 @@ const hour = 3_600_000
 /** How long an operator looks at a screen on which nothing moves after his Ctrl-C. */
 const patienceMs = 3_000
 /** Within this a step comes to the order that it is about. */
-const ordersWithinMs = 30_000
+const ordersWithinMs = 90_000
 
 /** What happens to the computer that the scripts run on. */
 export const computerFaults: readonly Fault[] = [

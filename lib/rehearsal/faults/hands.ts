@@ -42,6 +42,13 @@ export class Hands {
     return this.#on.has(machine)
   }
 
+  /** The new machine, while it has power, is connected, and nobody wants it to be. */
+  get unwanted(): PracticeMachine | undefined {
+    const { replacement } = this.#machines
+    const isLoose = replacement?.running && !this.#unplugs && !this.#on.has(replacement)
+    return isLoose ? replacement : undefined
+  }
+
   /** @throws what went wrong with the machines, if anything did */
   async stop(): Promise<void> {
     this.#stop.abort()

@@ -9,6 +9,7 @@ import { allProcesses } from '../processes.ts'
 import { compareTruths, etcdProof, type Proof } from '../proofs.ts'
 import { journalOf } from '../rehearse.ts'
 import { readTruth, type Truth } from '../truth.ts'
+import type { Hands } from './hands.ts'
 import { machineOf } from './scene.ts'
 import type { Watchdog } from './watching.ts'
 
@@ -19,6 +20,7 @@ export type Invariant = (ground: Ground) => Promise<string[]>
 export interface Ground {
   readonly cluster: PracticeCluster
   readonly watchdog: Watchdog
+  readonly hands: Hands
   /** the cluster as it was before the evening */
   readonly before: Truth
   /** stands in the value of every Secret */
@@ -123,6 +125,13 @@ export const noMountIsLeft: Invariant = async ({ cluster, memory, mounts }) =>
 
 export const nothingDecryptedIsLeft: Invariant = async ({ memory }) =>
   filesBelow(memory).map((path) => `${path} is left in memory`)
+
+/** After a rollback: a new machine that nobody has unplugged does not run on with what makes it a control plane of this cluster. */
+export const newMachineIsFenced: Invariant = async ({ hands }) => {
+  const machine = hands.unwanted
+  const holdsConfig = machine && existsSync(join(machine.disk, 'STATE/config.yaml'))
+  return holdsConfig ? [`the new machine still runs with the cluster's config (${machine.hardware.name})`] : []
+}
 
 /** All objects are there, once, with their UIDs, and each Secret decrypts to what it was: as long as an API server is there to be asked. */
 export const noObjectIsLost: Invariant = async (ground) => {
