@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
@@ -213,7 +213,7 @@ function assertWritesAreKnown(t: ExecutionContext, { cluster }: Practice, writte
   const files = written.filter((file) => file.startsWith('/') && !known.some((place) => file.startsWith(place)))
   t.deepEqual(files, [], 'files that were open for writing elsewhere')
   t.true(
-    written.some((file) => file.startsWith(backupDir)),
+    written.some((file) => file.startsWith(realpathSync(backupDir))),
     'files open for writing were seen',
   )
 }
