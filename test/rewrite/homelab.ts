@@ -37,6 +37,11 @@ export function git(folder: string, ...args: string[]): string {
   return execFileSync('git', ['-c', 'init.defaultBranch=main', '-C', folder, ...args], { encoding: 'utf8' })
 }
 
+/** The homelab's environment. What is kept of earlier runs lies among what Git ignores, as on an operator's machine it lies outside. */
+export function environmentOf(folder: string): Record<string, string> {
+  return { ...environmentIn(folder), EARLIER_RUNS_DIR: join(folder, 'output/earlier-runs') }
+}
+
 /** Runs `task migrate:rewrite-ip` in this process. */
 export async function rewrite(
   folder: string,
@@ -51,7 +56,7 @@ export async function rewrite(
   const asked: string[] = []
   const code = await runPhase(rewriteIp, {
     args,
-    environment: { ...environmentIn(folder), ...more },
+    environment: { ...environmentOf(folder), ...more },
     clock: systemClock,
     exit,
     console,

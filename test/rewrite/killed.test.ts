@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { projectFolder } from '../../lib/settings.ts'
-import { environmentIn } from '../migration/run-in-folder.ts'
 import { seeded } from '../seeded.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { git, homelab, map, rewrite } from './homelab.ts'
+import { environmentOf, git, homelab, map, rewrite } from './homelab.ts'
 
 const now = [...map('192.168.1.54=192.168.1.160'), '--yes']
 const files = (count: number) =>
@@ -75,7 +74,7 @@ const many = 200
 function start(folder: string): ChildProcess {
   const script = join(projectFolder, 'scripts/rewrite-ip.ts')
   return spawn(process.execPath, ['--import', 'tsx', script, ...now], {
-    env: { ...process.env, ...environmentIn(folder) },
+    env: { ...process.env, ...environmentOf(folder) },
     stdio: 'ignore',
   })
 }
