@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { parseFlags } from '../lib/migration/command-line.ts'
 import { createConsole } from '../lib/migration/console.ts'
-import { OperatorError } from '../lib/migration/errors.ts'
 import { report } from '../lib/migration/phase.ts'
 import { projectFolder } from '../lib/settings.ts'
 import { type BareCluster, startBareCluster } from '../test/kubernetes/bare-cluster.ts'
@@ -15,6 +14,7 @@ import { type Contender, findKubectl } from './backup/contenders.ts'
 import { type Measurement, measure } from './backup/measure.ts'
 import { behindBudgets, type Ground, mixedGraces, shortGraces } from './drain/grounds.ts'
 import { type Case, casesOf } from './drain/result.ts'
+import { roundsOf } from './rounds.ts'
 
 const console = createConsole({ out: process.stderr })
 // Without this the cluster's processes would outlive it.
@@ -22,7 +22,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 try {
   const flags = parseFlags(process.argv.slice(2), { rounds: 'string' })
   if (flags.help) console.info('npm run bench:drain -- [--rounds 3] [--json]. kubectl is that of PATH, or of KUBECTL.')
-  else await bench(roundsOf(flags.rounds), flags.json === true)
+  else await bench(roundsOf('drain', flags.rounds, 3), flags.json === true)
 } catch (error) {
   process.exitCode = report(error, console)
 }
@@ -90,11 +90,4 @@ async function bundle(): Promise<string> {
     banner: { js: "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)" },
   })
   return outfile
-}
-
-/** @throws OperatorError with exit code 2 unless it is a number of 1 or more */
-function roundsOf(flag: string | boolean | undefined): number {
-  const rounds = Number(flag ?? 3)
-  if (Number.isInteger(rounds) && rounds > 0) return rounds
-  throw new OperatorError(`${flag} is no number of rounds.`, { next: 'npm run bench:drain -- --rounds 3', exitCode: 2 })
 }

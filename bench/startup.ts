@@ -5,12 +5,12 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseFlags } from '../lib/migration/command-line.ts'
 import { createConsole } from '../lib/migration/console.ts'
-import { OperatorError } from '../lib/migration/errors.ts'
 import { findOnPath } from '../lib/migration/executables.ts'
 import { report } from '../lib/migration/phase.ts'
 import { catalogue } from '../lib/rehearsal/binaries/catalogue.ts'
 import { ensureTools } from '../lib/rehearsal/binaries.ts'
 import { projectFolder } from '../lib/settings.ts'
+import { roundsOf } from './rounds.ts'
 import { type Case, casesOf, nothing } from './startup/result.ts'
 import { type Command, type Start, start } from './startup/start.ts'
 
@@ -19,7 +19,7 @@ try {
   const flags = parseFlags(process.argv.slice(2), { rounds: 'string' })
   if (flags.help)
     console.info('npm run bench:startup -- [--rounds 9] [--json]. kubectl is that of PATH, or of KUBECTL.')
-  else await bench(roundsOf(flags.rounds), flags.json === true)
+  else await bench(roundsOf('startup', flags.rounds, 9), flags.json === true)
 } catch (error) {
   process.exitCode = report(error, console)
 }
@@ -84,14 +84,4 @@ function show(cases: readonly Case[], rounds: number, json: boolean): void {
   const columns = ['command', 'seconds', 'CPU seconds', 'of it ours', 'peak MB']
   createConsole({ out: json ? process.stderr : process.stdout }).table(title, columns, rows)
   if (json) process.stdout.write(`${JSON.stringify({ bench: 'startup', cases })}\n`)
-}
-
-/** @throws OperatorError with exit code 2 unless it is a number of 1 or more */
-function roundsOf(flag: string | boolean | undefined): number {
-  const rounds = Number(flag ?? 9)
-  if (Number.isInteger(rounds) && rounds > 0) return rounds
-  throw new OperatorError(`${flag} is no number of rounds.`, {
-    next: 'npm run bench:startup -- --rounds 9',
-    exitCode: 2,
-  })
 }

@@ -14,6 +14,7 @@ import { PracticeCluster } from '../lib/rehearsal/practice-cluster.ts'
 import { practiceNames } from '../lib/rehearsal/practice-homelab.ts'
 import { findKubectl } from './backup/contenders.ts'
 import { measure as measureProcesses } from './backup/measure.ts'
+import { roundsOf } from './rounds.ts'
 import { guide } from './verify/guide.ts'
 import { openChecks } from './verify/ours.ts'
 import { type Case, casesOf, type Taken } from './verify/result.ts'
@@ -24,7 +25,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 try {
   const flags = parseFlags(process.argv.slice(2), { rounds: 'string' })
   if (flags.help) console.info('npm run bench:verify -- [--rounds 5] [--json]. kubectl is that of PATH, or of KUBECTL.')
-  else await bench(roundsOf(flags.rounds), flags.json === true)
+  else await bench(roundsOf('verify', flags.rounds, 5), flags.json === true)
 } catch (error) {
   process.exitCode = report(error, console)
 }
@@ -112,16 +113,6 @@ function show(cases: readonly Case[], json: boolean): void {
   const title = `verify, on ${availableParallelism()} cores, load ${load}`
   createConsole({ out: json ? process.stderr : process.stdout }).table(title, ['case', 'seconds', ''], rows)
   if (json) process.stdout.write(`${JSON.stringify({ bench: 'verify', cases })}\n`)
-}
-
-/** @throws OperatorError with exit code 2 unless it is a number of 1 or more */
-function roundsOf(flag: string | boolean | undefined): number {
-  const rounds = Number(flag ?? 5)
-  if (Number.isInteger(rounds) && rounds > 0) return rounds
-  throw new OperatorError(`${flag} is no number of rounds.`, {
-    next: 'npm run bench:verify -- --rounds 5',
-    exitCode: 2,
-  })
 }
 
 function noKubectl(): OperatorError {

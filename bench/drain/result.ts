@@ -1,4 +1,5 @@
 import type { Measurement } from '../backup/measure.ts'
+import { median } from '../median.ts'
 
 /** One contender on one ground, medians over the rounds. */
 export interface Case {
@@ -27,9 +28,4 @@ export function casesOf(ground: string, rounds: ReadonlyMap<string, readonly Mea
         .map((other) => [other.contender, Number((other.seconds / one.seconds).toFixed(2))]),
     ),
   }))
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return Number((sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN).toFixed(3))
 }

@@ -1,3 +1,4 @@
+import { median } from '../median.ts'
 import type { Start } from './start.ts'
 
 /** What all that is ours is measured against: Node itself, before it has read a line. */
@@ -28,11 +29,6 @@ export function casesOf(taken: ReadonlyMap<string, readonly Start[]>): Case[] {
       medians.filter((other) => other !== one).map((other) => [other.name, rounded(other.seconds / one.seconds)]),
     ),
   }))
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return rounded(sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN)
 }
 
 function rounded(value: number): number {

@@ -1,3 +1,5 @@
+import { median } from '../median.ts'
+
 /** What one round took. */
 export interface Taken {
   seconds: number
@@ -37,9 +39,4 @@ export function casesOf(rounds: ReadonlyMap<string, readonly Taken[]>): Case[] {
 
 function rounded(value: number): number {
   return Math.round(value * 100) / 100
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return Number((sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN).toFixed(3))
 }
