@@ -29,6 +29,15 @@ export class ApiError extends RemoteError {
   }
 }
 
+/** Sends a request, and takes one refusal for as good as done: 409 of what is there already, 404 of what is gone. @throws whatever else it fails with */
+export async function ignoring(status: number, send: () => Promise<unknown>): Promise<void> {
+  try {
+    await send()
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === status)) throw error
+  }
+}
+
 /** The API server could not be reached, or did not answer in time. */
 export class ConnectionError extends RemoteError {
   readonly timedOut: boolean

@@ -1,5 +1,6 @@
 import type { Migration } from '../../migration/migration.ts'
 import { ApiError, type KubernetesApi } from '../api.ts'
+import { ignoring } from '../api-error.ts'
 import { fullName, type Job, type Pod } from '../kinds.ts'
 import { isFinished, podPath, whyNotReady } from '../pods.ts'
 import { addressOf, daemonPath, startDaemon } from './daemon.ts'
@@ -266,12 +267,4 @@ function describe({ pair, direction }: Order): string {
   return direction === 'out'
     ? `Copy volume ${namespace}/${claim} to ${copy} (${storageClass}${copyNode ? ` on ${copyNode.name}` : ''})`
     : `Bring volume ${namespace}/${claim} back from ${copy}`
-}
-
-async function ignoring(status: number, send: () => Promise<unknown>): Promise<void> {
-  try {
-    await send()
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === status)) throw error
-  }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Settings } from '../../settings.ts'
-import { ApiError, type KubernetesApi } from '../api.ts'
+import type { KubernetesApi } from '../api.ts'
+import { ignoring } from '../api-error.ts'
 import type { Job, Pod } from '../kinds.ts'
 import { daemonName, evacuationJob, evacuationLabel, secretMount, secretVolume, type VolumePair } from './job.ts'
 import { type Direction, daemonScript, daemonUser, mounts } from './script.ts'
@@ -22,7 +23,7 @@ export async function startDaemon(
 ): Promise<void> {
   const { namespace } = served.pair
   const name = daemonName(served.pair, served.direction)
-  await unlessThere(() => api.create(`/apis/batch/v1/namespaces/${namespace}/jobs`, daemonJob(served, options)))
+  await ignoring(409, () => api.create(`/apis/batch/v1/namespaces/${namespace}/jobs`, daemonJob(served, options)))
   const { uid } = (await api.get(daemonPath(served))).metadata
   const password = randomBytes(24).toString('base64url')
   const owner = { apiVersion: 'batch/v1', kind: 'Job', name, uid, blockOwnerDeletion: true }
@@ -30,7 +31,7 @@ export async function startDaemon(
     metadata: { name, labels: { [evacuationLabel]: served.direction }, ownerReferences: [owner] },
     stringData: { daemon: `${daemonUser}:${password}\n`, password },
   }
-  await unlessThere(() => api.create(`/api/v1/namespaces/${namespace}/secrets`, secret))
+  await ignoring(409, () => api.create(`/api/v1/namespaces/${namespace}/secrets`, secret))
 }
 
 /** Where the API serves the daemon's Job. */
@@ -61,12 +62,4 @@ function daemonJob({ pair, direction }: Served, options: { image: string; round:
   })
   // Whatever becomes of this program, the volume is not served for ever.
   return { ...job, spec: { ...job.spec, activeDeadlineSeconds: 86_400 } as Job['spec'] }
-}
-
-async function unlessThere(create: () => Promise<unknown>): Promise<void> {
-  try {
-    await create()
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === 409)) throw error
-  }
 }

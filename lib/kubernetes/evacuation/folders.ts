@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import type { Migration } from '../../migration/migration.ts'
-import { ApiError, type KubernetesApi } from '../api.ts'
+import type { KubernetesApi } from '../api.ts'
+import { ignoring } from '../api-error.ts'
 import { fullName, type Job, type PersistentVolume } from '../kinds.ts'
 import { nodeOf } from '../volumes.ts'
 import { evacuationLabel } from './job.ts'
@@ -31,9 +32,7 @@ export async function makeFolders(migration: Migration, api: KubernetesApi): Pro
   const jobs = `/apis/batch/v1/namespaces/${namespace}/jobs`
   await migration.change(`Make the folders of ${paths.length} local volumes on ${nodeName}`, {
     apply: async () => {
-      await api.create(jobs, folderJob(name, paths, nodeName, image)).catch((error: unknown) => {
-        if (!(error instanceof ApiError && error.status === 409)) throw error
-      })
+      await ignoring(409, () => api.create(jobs, folderJob(name, paths, nodeName, image)))
     },
   })
   await migration.wait({

@@ -1,5 +1,6 @@
 import type { Migration } from '../../migration/migration.ts'
-import { ApiError, type KubernetesApi, type KubernetesObject } from '../api.ts'
+import type { KubernetesApi, KubernetesObject } from '../api.ts'
+import { ignoring } from '../api-error.ts'
 import { fullName, type Node, type PersistentVolume, type PersistentVolumeClaim } from '../kinds.ts'
 import { isNodeReady, listNodes } from '../nodes.ts'
 import { nodeOf } from '../volumes.ts'
@@ -85,8 +86,8 @@ async function findAgain(migration: Migration, api: KubernetesApi, one: Evacuate
   await migration.change(`Make the claim of the copy ${namespace}/${copy} anew, over ${copyVolume.name}`, {
     // Nothing undoes it: the files are where they were, and a copy is removed on request only.
     apply: async () => {
-      await unlessThere(() => api.create('/api/v1/persistentvolumes', volumeOf(one, copyVolume)))
-      await unlessThere(() => api.create(claims, claimOf(one, copyVolume)))
+      await ignoring(409, () => api.create('/api/v1/persistentvolumes', volumeOf(one, copyVolume)))
+      await ignoring(409, () => api.create(claims, claimOf(one, copyVolume)))
     },
   })
 }
@@ -114,13 +115,5 @@ function claimOf({ namespace, claim, copy, storageClass }: Evacuated, { name, sp
       volumeName: name,
       resources: { requests: { storage: capacity?.storage } },
     },
-  }
-}
-
-async function unlessThere(create: () => Promise<unknown>): Promise<void> {
-  try {
-    await create()
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === 409)) throw error
   }
 }

@@ -1,7 +1,8 @@
 import pMap from 'p-map'
 import { formatBytes } from '../../migration/console/bytes.ts'
 import type { Condition, Migration } from '../../migration/migration.ts'
-import { ApiError, type KubernetesApi } from '../api.ts'
+import type { KubernetesApi } from '../api.ts'
+import { ignoring } from '../api-error.ts'
 import type { Job, PersistentVolume, PersistentVolumeClaim, Pod } from '../kinds.ts'
 import { type Outcome, outcomeOf } from './copies.ts'
 import { evacuationLabel, lookJob, lookPath, roundAnnotation } from './job.ts'
@@ -34,7 +35,7 @@ async function standingOf(migration: Migration, api: KubernetesApi, one: Evacuat
   const job = await jobFor(migration, api, one, round)
   if (job === null) return { claim, change: 'its claim or its volume is gone' }
   const outcome = await migration.wait(looked(migration, api, one, job))
-  await migration.change(`Remove the Job that has read volume ${claim}`, { apply: () => remove(api, one) })
+  await remove(migration, api, one)
   return { claim, change: changeIn(outcome, one) }
 }
 
@@ -69,11 +70,11 @@ function looked(migration: Migration, api: KubernetesApi, one: Evacuated, job: J
       const there = await api.getOrNull<Job>(lookPath(one))
       if (there === null) {
         const jobs = `/apis/batch/v1/namespaces/${one.namespace}/jobs`
-        await migration.change(`Read volume ${claim}`, { apply: () => unless(409, () => api.create(jobs, job)) })
+        await migration.change(`Read volume ${claim}`, { apply: () => ignoring(409, () => api.create(jobs, job)) })
         return { met: false, saw: 'its Job is begun' }
       }
       if (!isOurs(there)) {
-        if (there.metadata.deletionTimestamp === undefined) await remove(api, one)
+        if (there.metadata.deletionTimestamp === undefined) await remove(migration, api, one)
         return { met: false, saw: 'the Job of an earlier call is going' }
       }
       const selector = { labelSelector: `batch.kubernetes.io/job-name=${job.metadata.name}` }
@@ -84,15 +85,9 @@ function looked(migration: Migration, api: KubernetesApi, one: Evacuated, job: J
   }
 }
 
-async function remove(api: KubernetesApi, one: Evacuated): Promise<void> {
+async function remove(migration: Migration, api: KubernetesApi, one: Evacuated): Promise<void> {
   const options = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background' }
-  await unless(404, () => api.remove(lookPath(one), options))
-}
-
-async function unless(status: number, send: () => Promise<unknown>): Promise<void> {
-  try {
-    await send()
-  } catch (error) {
-    if (!(error instanceof ApiError && error.status === status)) throw error
-  }
+  await migration.change(`Remove the Job that has read volume ${one.namespace}/${one.claim}`, {
+    apply: () => ignoring(404, () => api.remove(lookPath(one), options)),
+  })
 }
