@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { join } from 'node:path'
 import { parseFlags } from '../lib/migration/command-line.ts'
-import { createConsole } from '../lib/migration/console.ts'
+import { consoleFor, createConsole } from '../lib/migration/console.ts'
 import { report } from '../lib/migration/phase.ts'
 import { ensureBinaries } from '../lib/rehearsal/binaries.ts'
 import { playGroup } from '../lib/rehearsal/faults/campaign.ts'
@@ -12,12 +12,12 @@ import { projectFolder } from '../lib/settings.ts'
 // What is mounted and switched on goes when this process exits.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 
-let console = createConsole({})
+let console = createConsole()
 let played = 0
 let broken = 0
 try {
   const flags = parseFlags(process.argv.slice(2), { seeds: 'string', from: 'string', keep: 'boolean' })
-  console = createConsole(flags)
+  console = consoleFor(flags)
   if (flags.help) {
     for (const line of usage) console.info(line)
     process.exit(0)

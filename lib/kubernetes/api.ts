@@ -75,8 +75,8 @@ export class KubernetesApi {
     return new KubernetesApi(parseKubeconfig(yaml, options), async () => parseKubeconfig(yaml, options))
   }
 
-  async get<T = KubernetesObject>(path: string, query?: Query): Promise<T> {
-    return JSON.parse((await this.raw(path, query)).toString('utf8')) as T
+  async get<T = KubernetesObject>(path: string, query?: Query, options: Pick<Exchange, 'accept'> = {}): Promise<T> {
+    return JSON.parse((await this.raw(path, query, options)).toString('utf8')) as T
   }
 
   /** As `get`, with null for 404. */
@@ -97,14 +97,16 @@ export class KubernetesApi {
   }
 
   /** The items of a collection page by page, for whoever needs little of each. */
-  async *pages<T = KubernetesObject>(path: string, query: Query = {}): AsyncGenerator<T[]> {
+  async *pages<T = KubernetesObject>(
+    path: string,
+    query: Query = {},
+    options: Pick<Exchange, 'accept'> = {},
+  ): AsyncGenerator<T[]> {
     let next: string | undefined
     do {
-      const page: { items?: T[]; metadata?: { continue?: string } } = await this.get(path, {
-        limit: pageSize,
-        ...query,
-        continue: next,
-      })
+      const asked = { limit: pageSize, ...query, continue: next }
+      // Of what was asked for as metadata alone, an empty list is null.
+      const page: { items?: T[] | null; metadata?: { continue?: string } } = await this.get(path, asked, options)
       yield page.items ?? []
       next = page.metadata?.continue || undefined
     } while (next !== undefined)

@@ -1,14 +1,9 @@
-import { $ } from 'zx/core'
+import { runToItsEnd } from '../migration/executables.ts'
 
-const deadlineMs = 10_000
+const deadlineSeconds = 10
 
 /** The version of the kubectl on PATH, such as `v1.34.0`; undefined when there is none that tells. Source: `kubectl version --help` */
 export async function kubectlVersion(): Promise<string | undefined> {
-  const said = await $({
-    quiet: true,
-    nothrow: true,
-    timeout: deadlineMs,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })`kubectl version --client`
+  const said = await runToItsEnd('kubectl', ['version', '--client'], deadlineSeconds)
   return said.exitCode === 0 ? /^Client Version: (v\d+\.\d+\.\S+)/m.exec(said.stdout)?.[1] : undefined
 }

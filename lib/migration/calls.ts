@@ -1,15 +1,14 @@
 import { channel } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { basename } from 'node:path'
+import { typed } from './command-line.ts'
 
 /** Whoever runs a command says so here, whoever shows them listens: nobody has to hand a console to every client. */
 const commands = channel('talos-migrate:commands')
 
 /** A command line, as it could be typed. What is secret is never among the arguments. */
 export function announceCommand(binary: string, args: readonly string[]): void {
-  const words = [basename(binary), ...args]
-  const quoted = words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
-  if (commands.hasSubscribers) commands.publish(quoted.join(' '))
+  if (commands.hasSubscribers) commands.publish([basename(binary), ...args].map(typed).join(' '))
 }
 
 /**

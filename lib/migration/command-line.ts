@@ -2,6 +2,11 @@ import { parseArgs } from 'node:util'
 import { messageOf, OperatorError } from './errors.ts'
 import type { Flags } from './migration.ts'
 
+/** A word as it could be typed in a shell: quoted where it has to be. */
+export function typed(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
 const common = {
   'dry-run': { type: 'boolean' },
   json: { type: 'boolean' },

@@ -35,7 +35,7 @@ function swapSeconds(records: readonly JournalRecord[]): number | undefined {
   return Math.max(0, (Date.parse(there.at) - Date.parse(off.at)) / 1000)
 }
 
-/** As lib/talos/new-machine.ts names its wait; a test holds them together. */
-function isMachineThere(record: JournalRecord): record is JournalRecord & { type: 'wait' } {
+/** The wait for the new machine, as lib/talos/new-machine.ts names it; a test holds them together. */
+export function isMachineThere(record: JournalRecord): record is JournalRecord & { type: 'wait' } {
   return record.type === 'wait' && /^the new machine waits at .* in maintenance mode$/.test(record.name)
 }

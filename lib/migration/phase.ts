@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { loadSettings, type Settings } from '../settings.ts'
 import { listenToCalls } from './calls.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type FlagKinds, parseFlags } from './command-line.ts'
+import { type FlagKinds, parseFlags, typed } from './command-line.ts'
 import { everythingIsRead, outliveReaders } from './console/readers.ts'
 import { bothConsoles, type Console, consoleFor, createConsole } from './console.ts'
 import { keepRun } from './earlier-runs.ts'
@@ -253,9 +253,8 @@ class PhaseRun {
   /** What the operator typed, but for --dry-run. */
   #command(): string {
     const flags = this.#surroundings.args.filter((arg) => arg !== '--dry-run')
-    const quoted = flags.map((flag) => (/^[\w@%+=:,./-]+$/.test(flag) ? flag : `'${flag.replaceAll("'", "'\\''")}'`))
-    const typed = this.#surroundings.locked ? 'run' : this.#phase.name
-    return [`task migrate:${typed}`, ...(quoted.length > 0 ? ['--', ...quoted] : [])].join(' ')
+    const name = this.#surroundings.locked ? 'run' : this.#phase.name
+    return [`task migrate:${name}`, ...(flags.length > 0 ? ['--', ...flags.map(typed)] : [])].join(' ')
   }
 
   #sayNext(): void {

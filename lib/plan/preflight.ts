@@ -1,4 +1,3 @@
-import { discover } from '../kubernetes/discovery.ts'
 import { listNodes } from '../kubernetes/nodes.ts'
 import { questions } from '../migration/questions.ts'
 import type { PreflightCheck } from '../verify/preflight/context.ts'
@@ -8,8 +7,8 @@ export const questionsAreAnswered: PreflightCheck = {
   name: "The runbook's questions are answered",
   run: async (context) => {
     const api = await context.api()
-    const [{ resources }, nodes] = await Promise.all([discover(api), listNodes(api)])
-    const liqo = resources.some(({ group }) => group.endsWith('liqo.io'))
+    const [{ groups }, nodes] = await Promise.all([api.get<{ groups: { name: string }[] }>('/apis'), listNodes(api)])
+    const liqo = groups.some(({ name }) => name.endsWith('liqo.io'))
     return questions(context.settings, { liqo, nodes: nodes.length }).flatMap(({ question, answer, how }) =>
       answer === null
         ? [{ subject: question, evidence: 'nobody has answered it', severity: 'error' as const, wayOut: `Set ${how}.` }]

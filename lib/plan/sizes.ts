@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { undecided } from '../kubernetes/evacuation/loss.ts'
 import type { JournalRecord } from '../migration/journal.ts'
 import type { Settings } from '../settings.ts'
 import type { Inventory } from './inventory.ts'
@@ -25,7 +26,7 @@ export interface Sizes {
 export function sizesOf(inventory: Inventory, settings: Settings): Sizes {
   const { objects, stateful, outlook, flux, applications, volumes } = inventory
   const pods = outlook.evicted.map(({ pod }) => pod)
-  const copied = volumes.filter(({ fate, acceptedBy }) => fate === 'lost' && acceptedBy === null)
+  const copied = undecided(volumes).filter(({ fate }) => fate === 'lost')
   return {
     objects,
     stateful: stateful.length,

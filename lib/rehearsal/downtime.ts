@@ -1,4 +1,5 @@
 import type { Outage } from '../kubernetes/availability.ts'
+import { isMachineThere } from '../migration/durations.ts'
 import type { JournalRecord } from '../migration/journal.ts'
 import type { MachineEvent } from './timeline.ts'
 
@@ -39,11 +40,12 @@ export interface Evening extends Moments {
 /** Reads the moments off a journal. */
 export function momentsOf(records: readonly JournalRecord[]): Moments {
   const at = (record: JournalRecord | undefined) => (record ? Date.parse(record.at) : undefined)
-  const waitedFor = (name: RegExp) => at(records.find((one) => one.type === 'wait' && one.met && name.test(one.name)))
   return {
     provenOff: at(records.find((one) => one.type === 'phase' && one.phase === 'shutdown' && one.state === 'done')),
-    seenWaiting: waitedFor(/^the new machine waits at/),
-    seenRunning: waitedFor(/^the new machine runs with its config/),
+    seenWaiting: at(records.find((one) => isMachineThere(one) && one.met)),
+    seenRunning: at(
+      records.find((one) => one.type === 'wait' && one.met && /^the new machine runs with/.test(one.name)),
+    ),
   }
 }
 

@@ -97,7 +97,8 @@ async function rehearseOn(
     const { exitCode, replacement } = await planAndMigrate(cluster, options, moving)
     if (exitCode !== 0 || !replacement) throw runFailed(exitCode, cluster, options)
     keepRehearsal(journalOf(cluster))
-    const away = stillAway(Journal.inMemory(journalOf(cluster), () => new Date()))
+    const journal = Journal.inMemory(journalOf(cluster), () => new Date())
+    const away = stillAway(journal)
     const { proof, leftBehind } = volumesProof(localPathRoot(cluster.old), localPathRoot(replacement), away)
     const proofs = await step('Prove what became of it', async () => [
       ...(options.recovery === 'gitops'
@@ -111,7 +112,7 @@ async function rehearseOn(
     const downtime = divideDowntime(outages(availability.samples), {
       old: cluster.old.timeline,
       replacement: replacement.timeline,
-      ...momentsOf(Journal.inMemory(journalOf(cluster), () => new Date()).records),
+      ...momentsOf(journal.records),
     })
     const { recovery } = options
     const excused = moving?.excused ?? []

@@ -12,6 +12,7 @@ export const machineIdentity = z.object({
 export type MachineIdentity = z.output<typeof machineIdentity>
 
 const systemInformation = z.object({ uuid: z.string().optional() }).loose()
+
 /**
  * Asks a machine who it is. Works in maintenance mode (target.insecure) and with a client certificate.
  * @param deadline seconds, for each of the two calls

@@ -3,14 +3,13 @@ import type { Node, Pod } from '../kubernetes/kinds.ts'
 import { isReady, listPods, whyNotReady } from '../kubernetes/pods.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type NebulaFacts, nebulaFacts } from '../network/nebula/facts.ts'
-import { findNebulaCert } from '../network/nebula/nebula-cert.ts'
 import { type Reach, reachFromHere } from '../network/nebula/peers.ts'
 import type { Settings } from '../settings.ts'
 import type { Talosctl, Target } from '../talos/talosctl.ts'
-import { type Check, type Finding, NotChecked } from './check.ts'
+import type { Check, Finding } from './check.ts'
 import { type Answer, askIngress } from './ingress.ts'
 import { controlPlane, etcdFindings, machineFindings, oldAddressFindings } from './machines.ts'
-import { expiringInMesh } from './mesh.ts'
+import { expiringInMesh, nebulaCertIfThere } from './mesh.ts'
 
 /** What verify looks at beside the state of the cluster: what runs now, which no baseline holds. */
 export interface LiveCluster {
@@ -38,7 +37,7 @@ export function openLiveCluster({ settings, clock }: Migration, api: KubernetesA
   const nebula = () => {
     const at = clock.now().getTime()
     if (read === undefined || at - read.at > nebulaEveryMs) {
-      read = { at, facts: nebulaFacts(api, settings, clock, () => nebulaCertOf(settings)) }
+      read = { at, facts: nebulaFacts(api, settings, clock, () => nebulaCertIfThere(settings)) }
     }
     return read.facts
   }
@@ -49,12 +48,6 @@ export function openLiveCluster({ settings, clock }: Migration, api: KubernetesA
     askIngress: (hosts) => askIngress(hosts, target.address),
     reach: reachFromHere,
   }
-}
-
-function nebulaCertOf(settings: Settings): ReturnType<typeof findNebulaCert> {
-  return findNebulaCert(settings).catch(() => {
-    throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
-  })
 }
 
 const machineIsHealthy: LiveCheck = {

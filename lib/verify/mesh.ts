@@ -1,9 +1,18 @@
 import { messageOf } from '../migration/errors.ts'
 import { describePlace, type StoredCertificate } from '../network/nebula/facts.ts'
+import { findNebulaCert, type NebulaCert } from '../network/nebula/nebula-cert.ts'
 import { describePeer, peerOf, type Reach } from '../network/nebula/peers.ts'
+import type { Settings } from '../settings.ts'
 import type { Baseline } from './baseline.ts'
-import type { Finding } from './check.ts'
+import { type Finding, NotChecked } from './check.ts'
 import { expiring } from './expiry.ts'
+
+/** The nebula-cert of the settings. @throws NotChecked when there is none */
+export function nebulaCertIfThere(settings: Pick<Settings, 'memoryDir' | 'nebulaCert'>): Promise<NebulaCert> {
+  return findNebulaCert(settings).catch(() => {
+    throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
+  })
+}
 
 /** What is wrong with one certificate of Nebula's by the calendar, as the guide's `nebula-cert print` shows it. */
 export function expiringInMesh({ name, isCa, place, notAfter }: StoredCertificate, now: Date): Finding[] {

@@ -15,12 +15,6 @@ const collections: Record<string, string> = {
 const namesOnly = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 const pageSize = 1000
 
-interface Page {
-  /** null where there is none */
-  items: KubernetesObject[] | null
-  metadata: { continue?: string }
-}
-
 /**
  * Which objects there are, by their names alone: no Secret's content leaves the API server.
  * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables (PartialObjectMetadataList)
@@ -32,13 +26,9 @@ export async function readNames(api: KubernetesApi): Promise<Baseline['names']> 
 
 async function namesIn(api: KubernetesApi, kind: string, path: string): Promise<Baseline['names']> {
   const found: Baseline['names'] = []
-  let next: string | undefined
-  do {
-    const bytes = await api.raw(path, { limit: pageSize, continue: next }, { accept: namesOnly })
-    const page = JSON.parse(bytes.toString('utf8')) as Page
-    found.push(...(page.items ?? []).filter(isMeant).map((object) => ({ key: `${kind} ${fullName(object)}` })))
-    next = page.metadata.continue || undefined
-  } while (next !== undefined)
+  for await (const page of api.pages(path, { limit: pageSize }, { accept: namesOnly })) {
+    found.push(...page.filter(isMeant).map((object) => ({ key: `${kind} ${fullName(object)}` })))
+  }
   return found
 }
 

@@ -11,9 +11,14 @@ interface PeerStatus {
  * Source: https://docs.liqo.io/en/v1.0.1/usage/peer.html (ForeignCluster, status.modules)
  */
 export async function readPeerings(api: KubernetesApi): Promise<Baseline['peerings']> {
-  const [kind] = await servedResources(api, 'core.liqo.io', ['foreignclusters'])
-  const peers = kind ? await api.list(collectionPath(kind)) : []
+  const peers = await foreignClusters(api)
   return peers.map((peer) => ({ key: `ForeignCluster ${peer.metadata.name}`, trouble: troubleOf(peer) }))
+}
+
+/** The clusters at the other end, as Liqo knows them. */
+export async function foreignClusters(api: KubernetesApi): Promise<KubernetesObject[]> {
+  const [kind] = await servedResources(api, 'core.liqo.io', ['foreignclusters'])
+  return kind ? api.list(collectionPath(kind)) : []
 }
 
 function troubleOf(peer: KubernetesObject): string {

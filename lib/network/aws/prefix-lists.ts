@@ -40,14 +40,14 @@ export async function changePrefixList(
   list: string,
   exchanges: readonly Exchange[],
 ): Promise<void> {
-  const cidrs = (await ec2.prefixEntries()).filter((each) => each.list === list).map(({ cidr }) => cidr)
+  const cidrs = await cidrsIn(ec2, list)
   const removed = exchanges.map((each) => each.entry)
   const added = exchanges
     .map((each) => ({ ...each.entry, cidr: each.to }))
-    .filter(({ cidr }, place, all) => !cidrs.includes(cidr) && all.findIndex((one) => one.cidr === cidr) === place)
+    .filter(({ cidr }, place, all) => !cidrs.has(cidr) && all.findIndex((one) => one.cidr === cidr) === place)
   const what = exchanges.map((each) => `${each.to} in the place of ${each.entry.cidr}`).join(', ')
   await migration.change(`put ${what} into the prefix list ${list}`, {
-    undo: { kind: 'aws-prefix-list', list, removed: removed.map(plain), added: added.map(plain) },
+    undo: { kind: 'aws-prefix-list', list, removed, added },
     apply: () => modify(ec2, list, added, removed),
   })
   if (!migration.dryRun) await migration.wait(isModified(ec2, list, migration.settings.apiTimeout))
@@ -56,7 +56,7 @@ export async function changePrefixList(
 /** Puts the entries back. @returns conflict when somebody has changed them since */
 export async function takeBackPrefixList(ec2: Ec2, change: JournaledChange): Promise<Undone> {
   const { list, removed, added } = undoSchema.parse(change.undo)
-  const cidrs = new Set((await ec2.prefixEntries()).filter((each) => each.list === list).map(({ cidr }) => cidr))
+  const cidrs = await cidrsIn(ec2, list)
   const isThere = ({ cidr }: PrefixEntry) => cidrs.has(cidr)
   if (removed.every(isThere) && !added.some(isThere)) return 'already'
   const gone = added.filter((each) => !isThere(each))
@@ -72,7 +72,7 @@ async function modify(
   add: readonly PrefixEntry[],
   remove: readonly PrefixEntry[],
 ): Promise<void> {
-  const cidrs = new Set((await ec2.prefixEntries()).filter((each) => each.list === list).map(({ cidr }) => cidr))
+  const cidrs = await cidrsIn(ec2, list)
   const missing = add.filter(({ cidr }) => !cidrs.has(cidr))
   const standing = remove.filter(({ cidr }) => cidrs.has(cidr))
   if (missing.length + standing.length > 0) await ec2.modifyPrefixList(list, missing, standing)
@@ -97,6 +97,6 @@ function isModified(ec2: Ec2, list: string, timeoutSeconds: number) {
   }
 }
 
-function plain({ list, called, cidr, description }: PrefixEntry) {
-  return { list, called, cidr, description }
+async function cidrsIn(ec2: Ec2, list: string): Promise<Set<string>> {
+  return new Set((await ec2.prefixEntries()).filter((each) => each.list === list).map(({ cidr }) => cidr))
 }

@@ -7,6 +7,7 @@ import { addWaiting } from '../control-planes.ts'
 import { PracticeCluster } from '../practice-cluster.ts'
 import { truthOf } from '../rehearse.ts'
 import type { Truth } from '../truth.ts'
+import { removeWorkFolder } from '../work-folder.ts'
 import { Hands } from './hands.ts'
 import type { Ground } from './invariants.ts'
 import type { Group } from './seed.ts'
@@ -111,7 +112,7 @@ export class Stage implements Ground {
   readonly #leave = () => {
     unmount(this.mounts)
     rmSync(this.memory, { recursive: true, force: true })
-    if (!this.#keep) rmSync(this.cluster.folder, { recursive: true, force: true })
+    if (!this.#keep) removeWorkFolder(this.cluster.folder)
   }
 }
 

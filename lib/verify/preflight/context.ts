@@ -21,9 +21,11 @@ import {
   parseMachineConfig,
   readControlPlaneConfig,
 } from '../../talos/machine-config.ts'
+import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
 import { Talosctl, type Target, talosVersion } from '../../talos/talosctl.ts'
 import { type Baseline, takeBaseline } from '../baseline.ts'
 import { type Check, NotChecked } from '../check.ts'
+import { nebulaCertIfThere } from '../mesh.ts'
 
 /**
  * What the checks look at. The one check that is about a thing uses `open…` and reports what is wrong with it; the
@@ -51,6 +53,8 @@ export interface PreflightContext {
   config(): Promise<MachineConfig>
   liveConfig(): Promise<MachineConfig>
   nebula(): Promise<NebulaFacts | null>
+  /** What is at the address of the new machine. */
+  newMachine(address: Address): Promise<MachineSeen>
   /** How the cluster is at this moment. */
   state(): Promise<Baseline>
   /** What a drain of NODE_NAME would meet, with the stateful workloads scaled down. */
@@ -137,17 +141,18 @@ export class LiveContext implements PreflightContext {
     const { settings } = this
     return this.#once('nebula', async () =>
       nebulaFacts(await this.api(), settings, systemClock, () =>
-        findNebulaCert(settings).catch((error: unknown) => {
-          // Where a new certificate is to be made, the evening needs it.
-          if (settings.newMeshAddress !== undefined) throw error
-          throw new NotChecked('it needs nebula-cert (NEBULA_CERT) to read the certificates')
-        }),
+        // Where a new certificate is to be made, the evening needs it.
+        settings.newMeshAddress === undefined ? nebulaCertIfThere(settings) : findNebulaCert(settings),
       ),
     )
   }
 
   nebula(): Promise<NebulaFacts | null> {
     return needed(this.openNebula(), "it needs Nebula's certificates, and nebula-cert (NEBULA_CERT) to read them")
+  }
+
+  newMachine(address: Address): Promise<MachineSeen> {
+    return this.#once('new machine', async () => lookAtMachine(await this.openTalosctl(), address))
   }
 
   async state(): Promise<Baseline> {

@@ -1,19 +1,19 @@
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { controllersOf, describeOwner, isReady, listPods, ownerOf } from '../../kubernetes/pods.ts'
-import { collectionPath, servedResources } from '../../kubernetes/served.ts'
 import { messageOf } from '../../migration/errors.ts'
 import { Liqoctl } from '../../network/liqo/liqoctl.ts'
 import { openHere } from '../../network/liqo/open.ts'
 import { certificateFor } from '../../network/nebula/facts.ts'
 import type { Finding } from '../check.ts'
-import type { PreflightCheck, PreflightContext } from './context.ts'
+import { foreignClusters } from '../peerings.ts'
+import type { PreflightCheck } from './context.ts'
 
 const peeringCanBeTakenDown: PreflightCheck = {
   name: "Liqo's peerings can be taken down and made again",
   run: async (context) => {
     const { settings } = context
     if (settings.liqoTeardown === 'no') return []
-    const peers = await peersOf(context)
+    const peers = await foreignClusters(await context.api())
     if (peers.length === 0) return []
     // Where nothing is said, migrate:unpeer asks, and the peering may be left as it is.
     const severity = settings.liqoTeardown === 'yes' && settings.scenario === 'B' ? 'error' : 'warning'
@@ -71,12 +71,6 @@ const nodeIsInTheMesh: PreflightCheck = {
         : [finding(own.join(', '), `no pod of it is ready on ${nodeName}`, `kubectl describe ${own[0]}`)]),
     ]
   },
-}
-
-async function peersOf(context: PreflightContext): Promise<KubernetesObject[]> {
-  const api = await context.api()
-  const [kind] = await servedResources(api, 'core.liqo.io', ['foreignclusters'])
-  return kind ? api.list(collectionPath(kind)) : []
 }
 
 function calledPeer({ metadata }: KubernetesObject): string {

@@ -2,13 +2,13 @@ import { formatBytes } from '../../migration/console/bytes.ts'
 import { type Address, parseAddress } from '../../network/addresses.ts'
 import { hardwareOf } from '../../talos/hardware.ts'
 import { installDisk } from '../../talos/install-disk.ts'
-import { lookAtMachine } from '../../talos/maintenance.ts'
+import type { MachineSeen } from '../../talos/maintenance.ts'
 import { verifyMac, verifyNetworkCards } from '../../talos/network-cards.ts'
 import type { Talosctl, Target } from '../../talos/talosctl.ts'
 import type { Finding, Severity } from '../check.ts'
 import type { PreflightCheck, PreflightContext } from './context.ts'
 
-type Waiting = Extract<Awaited<ReturnType<typeof lookAtMachine>>, { state: 'maintenance' }>
+type Waiting = Extract<MachineSeen, { state: 'maintenance' }>
 type Look = (context: PreflightContext, talosctl: Talosctl, target: Target, seen: Waiting) => Promise<Finding[]>
 
 /** Before the evening it need not be on; what does not fit is better known now. */
@@ -18,7 +18,7 @@ const ifItWaits =
     const address = addressOf(context)
     if (address === undefined) return []
     const talosctl = await context.openTalosctl()
-    const seen = await lookAtMachine(talosctl, address)
+    const seen = await context.newMachine(address)
     return seen.state === 'maintenance' ? look(context, talosctl, { address, insecure: true }, seen) : []
   }
 
@@ -36,7 +36,7 @@ const newMachineWaits: PreflightCheck = {
     const { newMachineAddress, scenario } = context.settings
     const address = addressOf(context)
     if (address === undefined || (scenario === 'B' && newMachineAddress === undefined)) return []
-    const { state, saw } = await lookAtMachine(await context.openTalosctl(), address)
+    const { state, saw } = await context.newMachine(address)
     const finding = (evidence: string, severity: Severity, wayOut: string) => [
       { subject: address, evidence, severity, wayOut },
     ]
