@@ -180,7 +180,7 @@ test.serial(
       'liqoctl has begun to peer',
       async () => (await home.api.list(slices.replace(/namespaces.*/, 'identities'))).length > 0,
     )
-    third.kill('SIGKILL')
+    await run.kill(third)
     clusters.killLiqoctl()
     const again = await run.phase(repeer)
     t.is(again.code, 0, again.text)

@@ -159,14 +159,18 @@ export class Run {
 
   /** kill -9 as soon as the journal has that. */
   async killWhen(child: ChildProcess, what: (journal: Journal) => boolean): Promise<void> {
-    const ended = once(child, 'exit')
     const reached = async () => {
       if (child.exitCode !== null) throw new Error('it ended by itself')
       return what(this.journal())
     }
     await until('the journal has what the process is to be killed at', reached, 240)
-    child.kill('SIGKILL')
-    await ended
+    await this.kill(child)
+  }
+
+  /** kill -9, and waits until it is gone: until then it holds the lock. */
+  async kill(child: ChildProcess): Promise<void> {
+    const ended = once(child, 'exit')
+    if (child.kill('SIGKILL')) await ended
   }
 
   /** As if migrate:drain had been done in this run. */
