@@ -18,7 +18,9 @@ interface Outcome {
 
 function run(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(task, args, { cwd: options.cwd ?? projectFolder, env: { ...process.env, ...options.env } })
+    // In a CI go-task colours what it lists.
+    const env = { ...process.env, NO_COLOR: '1', ...options.env }
+    const child = spawn(task, args, { cwd: options.cwd ?? projectFolder, env })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)))
     child.on('close', (code) => resolve({ code, output }))

@@ -142,8 +142,8 @@ async function tellsOfVolumes(t: ExecutionContext, api: KubernetesApi, volumes: 
 function tellsOfDependencies(t: ExecutionContext, found: Dependencies): void {
   t.deepEqual([...new Set(found.nfs.map(({ server }) => server))].toSorted(), [
     'fatboy.home.arpa',
-    'truenas.home.arpa',
     'synology.home.arpa',
+    'truenas.home.arpa',
   ])
   t.deepEqual(found.secretStores, [
     {

@@ -13,7 +13,7 @@ export function environmentIn(folder: string): Record<string, string> {
     HOMELAB_DIR: folder,
     OUTPUT_DIR: join(folder, 'output'),
     BACKUP_DIR: join(folder, 'backup'),
-    EARLIER_RUNS_DIR: join(folder, 'runs'),
+    EARLIER_RUNS_DIR: join(folder, 'output/earlier-runs'),
     OPERATOR_TALOSCONFIG: join(folder, 'home/.talos/config'),
     OPERATOR_KUBECONFIG: join(folder, 'home/.kube/config'),
     HOSTS_FILE: join(folder, 'home/hosts'),

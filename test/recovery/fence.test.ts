@@ -70,6 +70,17 @@ test('a new machine that runs is reset, without leaving and without a restart, a
   t.true(lines.some((line) => line.includes('The new machine is reset and off')))
 })
 
+test('one that still answers when it was told, and is in maintenance mode when it is told again, is fenced', async (t) => {
+  const { code, lines } = await inRollback(async (migration, talosctl, fake) => {
+    await writeFile(join(fake.folder, 'resets-slowly'), '')
+    await fake.become(at('running', own))
+    await fenceNewMachine(migration, talosctl, sameAddress)
+    t.is((await resets(fake)).length, 2)
+  })
+  t.is(code, 0, lines.join('\n'))
+  t.true(lines.some((line) => line.includes('The new machine waits for a config')))
+})
+
 test('one that is silent is proven off; one that waits for a config has no etcd', async (t) => {
   const { code, lines } = await inRollback(async (migration, talosctl, fake) => {
     await fenceNewMachine(migration, talosctl, sameAddress)

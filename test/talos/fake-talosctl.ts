@@ -48,7 +48,14 @@ case "$1 $2" in
   'bootstrap '*) [ -f "$here/etcd-starts" ] && touch "$here/etcd-runs"; [ -f "$here/answer-lost" ] || exit 0; echo 'rpc error: code = Unavailable desc = error reading from server: EOF' >&2; exit 1;;
   'kubeconfig -') printf 'apiVersion: v1\\nclusters: [{name: c, cluster: {server: "https://192.0.2.10:6443"}}]\\nusers: [{name: new}]\\n';;
   'apply-config --file') cat > "$here/applied"; echo "running $uuid $mac" > "$at";;
-  'reset --graceful=false') echo silent > "$at";;
+  'reset --graceful=false')
+    # A slow one still answers when it was told, and in the middle of the next call it is in maintenance mode.
+    if [ ! -f "$here/resets-slowly" ]; then echo silent > "$at"
+    elif [ ! -f "$here/is-told" ]; then touch "$here/is-told"
+    else
+      echo "maintenance $uuid $mac" > "$at"
+      echo "$unavailable \\"transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority\\"" >&2; exit 1
+    fi;;
   *) echo "rpc error: code = Unimplemented desc = $1 $2" >&2; exit 1;;
 esac
 `

@@ -56,19 +56,22 @@ function newMachineIsFenced(
       if (seen.state === 'foreign') throw unknownMachine(address, seen)
       if (old && sameMachine(seen.identity, old.identity)) return { met: true, value: 'is not connected' }
       if (!sameMachine(seen.identity, identity)) throw unknownMachine(address, seen)
+      await tellToReset(talosctl, address, wasTold)
       wasTold = true
-      await tellToReset(talosctl, address)
       return { met: false, saw: `it was told to reset itself; ${seen.stage}` }
     },
   }
 }
 
-/** Not gracefully: it is the only member of its etcd, and nobody is there whom it could leave. Told twice, it does it once. */
-async function tellToReset(talosctl: Talosctl, address: Address): Promise<void> {
+/**
+ * Not gracefully: it is the only member of its etcd, and nobody is there whom it could leave. Told twice, it does it once; and one that was
+ * told may lose what it trusts us by between a look and the telling, which the next look sees.
+ */
+async function tellToReset(talosctl: Talosctl, address: Address, wasTold: boolean): Promise<void> {
   const wipe = ['STATE', 'EPHEMERAL'].flatMap((label) => ['--system-labels-to-wipe', label])
   const order = ['reset', '--graceful=false', '--reboot=false', '--wait=false', ...wipe]
   await talosctl.run({ address }, order, { deadline: 120 }).catch((error: unknown) => {
-    if (!(error instanceof TalosctlError) || !error.transient) throw error
+    if (!(error instanceof TalosctlError) || !(error.transient || wasTold)) throw error
   })
 }
 

@@ -140,8 +140,19 @@ export const noObjectIsLost: Invariant = async (ground) => {
   return (await isReady(ground)) ? [identity, secrets].flatMap((proof) => proof?.against ?? []) : []
 }
 
-/** As it was before: every object, what it says, and every switch that the evening turns off and on. */
+const readyWithinMs = 120_000
+
+/** As it was before: every object, what it says, and every switch that the evening turns off and on. Pods that are starting are waited for. */
 export const clusterIsAsBefore: Invariant = async (ground) => {
+  for (const deadline = Date.now() + readyWithinMs; ; await delay(500)) {
+    const isUp = await isReady(ground)
+    const against = isUp ? await differences(ground) : ['the API server is not ready']
+    const isStarting = against.every((line) => !isUp || /: ready \d+, was \d+$/.test(line))
+    if (against.length === 0 || !isStarting || Date.now() > deadline) return against
+  }
+}
+
+async function differences(ground: Ground): Promise<string[]> {
   return [...(await compared(ground)), await votersAreHealthy(ground)].flatMap(({ against }) => against)
 }
 

@@ -162,7 +162,8 @@ export const ofMachines: readonly Sickness[] = [
     settings: { NEW_MACHINE_ADDRESS: next },
     sicken: async ({ machines }) => {
       const refused = 'rpc error: code = Unavailable desc = remote error: tls: certificate required'
-      machines.refuses(next, 'insecure-get disks', refused)
+      for (const what of ['disks', 'systeminformation', 'links'])
+        machines.refuses(next, `insecure-get ${what}`, refused)
       machines.has(next, 'get systeminformation', { systeminformation: { uuid: 'u-9' } })
       machines.has(next, 'get links', { eth0: { type: 'ether', hardwareAddr: '02:00:00:00:00:09' } })
       machines.has(next, 'get machinestatus', { machine: { stage: 'running' } })
