@@ -25,7 +25,7 @@ export async function applyRewrite(undo: UndoFile): Promise<void> {
       next: 'The same command again plans anew. What an interrupted one had changed is taken back by task migrate:rewrite-ip -- --undo',
     })
   }
-  await bring(undo, filesIn(states, 'before'), filesIn(states, 'after'))
+  await bring(undo, of(states, 'before'), of(states, 'after'))
 }
 
 /**
@@ -42,8 +42,8 @@ async function takeBack(undo: UndoFile): Promise<Undone> {
   const states = statesOf(undo)
   const changed = states.filter(({ state }) => state === 'other').map(({ file }) => shown(file.path))
   if (changed.length > 0) return `conflict: changed since by somebody else: ${changed.join(', ')}`
-  const toDo = filesIn(states, 'after')
-  await bring(undo, toDo.map(backwards), filesIn(states, 'before'))
+  const toDo = of(states, 'after').map((found) => ({ ...found, file: backwards(found.file) }))
+  await bring(undo, toDo, of(states, 'before'))
   return toDo.length > 0 ? 'undone' : 'already'
 }
 
@@ -54,26 +54,41 @@ export function isBegun(undo: UndoFile): boolean {
 
 export type State = 'before' | 'after' | 'other'
 
-function statesOf({ root, files }: UndoFile): { file: Rewritten; state: State }[] {
-  return files.map((file) => ({ file, state: stateOf(root, file) }))
+/** How a file was found, and what it held then, unless that is more than is kept. */
+interface Found {
+  readonly file: Rewritten
+  readonly state: State
+  readonly bytes: Buffer | undefined
+}
+
+function statesOf({ root, files }: UndoFile): Found[] {
+  let room = atOnce
+  return files.map((file) => {
+    const bytes = readWhole(root, file.path)
+    room -= bytes?.length ?? 0
+    return { file, state: stateIn(bytes, file), bytes: room > 0 ? bytes : undefined }
+  })
 }
 
 /** Which of the two a file is; `other` when somebody has changed it, or it is gone. */
-export function stateOf(root: string, { path, before, after }: Rewritten): State {
-  const bytes = readWhole(root, path)
+export function stateOf(root: string, file: Rewritten): State {
+  return stateIn(readWhole(root, file.path), file)
+}
+
+function stateIn(bytes: Buffer | undefined, { before, after }: Rewritten): State {
   const sum = bytes && sha256(bytes)
   return sum === before ? 'before' : sum === after ? 'after' : 'other'
 }
 
-function filesIn(states: ReturnType<typeof statesOf>, wanted: State): Rewritten[] {
-  return states.filter(({ state }) => state === wanted).map(({ file }) => file)
+function of(states: readonly Found[], wanted: State): Found[] {
+  return states.filter(({ state }) => state === wanted)
 }
 
-async function bring({ root, spare }: UndoFile, toDo: readonly Rewritten[], done: readonly Rewritten[]): Promise<void> {
-  for (const { path } of done) removeLeftOver(root, path)
+async function bring({ root, spare }: UndoFile, toDo: readonly Found[], done: readonly Found[]): Promise<void> {
+  for (const { file } of done) removeLeftOver(root, file.path)
   let [batch, size] = [[] as Replacement[], 0]
-  for (const file of toDo) {
-    const replacement = replacementFor(root, file)
+  for (const found of toDo) {
+    const replacement = replacementFor(root, found)
     batch.push(replacement)
     size += replacement.was.length
     if (size < atOnce) continue
@@ -83,9 +98,9 @@ async function bring({ root, spare }: UndoFile, toDo: readonly Rewritten[], done
   if (batch.length > 0) await writeOver(root, batch, spare)
 }
 
-function replacementFor(root: string, file: Rewritten): Replacement {
-  const was = readWhole(root, file.path)
-  if (was === undefined || sha256(was) !== file.before) throw changedMeanwhile(file.path)
+function replacementFor(root: string, { file, bytes }: Found): Replacement {
+  const was = bytes ?? readWhole(root, file.path)
+  if (was === undefined || (bytes === undefined && sha256(was) !== file.before)) throw changedMeanwhile(file.path)
   const becomes = edited(was, file.edits)
   if (sha256(becomes) !== file.after) throw new Error(`${shown(file.path)} would not become what was planned`)
   return { path: file.path, was, becomes }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { messageOf, OperatorError } from '../migration/errors.ts'
@@ -16,12 +16,12 @@ const largest = 500e6
  * @throws what open and read throw
  */
 export function readWhole(root: string, path: RepositoryPath): Buffer | undefined {
-  if (!liesInside(root, path)) return undefined
-  const descriptor = openToRead(onDisk(`${root}/`, path))
+  const place = onDisk(`${root}/`, path)
+  const descriptor = openToRead(place)
   if (descriptor === undefined) return undefined
   try {
     const found = fstatSync(descriptor)
-    if (!found.isFile()) return undefined
+    if (!found.isFile() || !isAt(descriptor, place)) return undefined
     if (found.size > largest) throw new Error(`larger than ${largest / 1e6} MB`)
     return readFileSync(descriptor)
   } finally {
@@ -34,7 +34,7 @@ function openToRead(file: string | Buffer): number | undefined {
     return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ELOOP') return undefined
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return undefined
     throw error
   }
 }
@@ -117,13 +117,12 @@ function temporaryFile(root: string, path: RepositoryPath): string | Buffer {
   return onDisk(`${root}/`, `${folder}.${sha256(Buffer.from(path, 'latin1')).slice(0, 16)}.rewrite-ip`)
 }
 
-/** Whether no folder on the way is a link. */
-function liesInside(root: string, path: RepositoryPath): boolean {
-  const slash = path.lastIndexOf('/')
-  if (slash < 0) return true
-  const folder = onDisk(`${root}/`, path.slice(0, slash))
+/** Whether an open file lies at a path of which no folder is a link. Linux says where, without going the way again: see proc_pid_fd(5). */
+function isAt(descriptor: number, place: string | Buffer): boolean {
+  const link = process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : undefined
   try {
-    return realpathSync.native(folder, 'buffer').equals(typeof folder === 'string' ? Buffer.from(folder) : folder)
+    const real = link === undefined ? realpathSync.native(place, 'buffer') : readlinkSync(link, 'buffer')
+    return real.equals(Buffer.from(place))
   } catch {
     return false
   }

@@ -99,13 +99,18 @@ function compileRule({ class: name, paths, top, contains }: Rule) {
 
 /** A pattern without a slash is about the name, wherever the file lies, as in .gitignore. */
 function matcher(patterns: readonly string[]): (path: string) => boolean {
+  const inPath = together(patterns.filter((pattern) => pattern.includes('/')))
+  const inName = together(patterns.filter((pattern) => !pattern.includes('/')))
+  return (path) => inName(path.slice(path.lastIndexOf('/') + 1)) || inPath(path)
+}
+
+/** One expression for all of them, which is compiled when the first path is asked of. */
+function together(patterns: readonly string[]): (text: string) => boolean {
   if (patterns.length === 0) return () => false
-  const anywhere = patterns.map((pattern) => (pattern.includes('/') ? pattern : `**/${pattern}`))
-  // One expression for all of them, which is compiled when the first path is asked of.
-  let together: RegExp | undefined
-  return (path) => {
-    together ??= new RegExp(anywhere.map((pattern) => picomatch.makeRe(pattern, { dot: true }).source).join('|'), 'i')
-    return together.test(path)
+  let expression: RegExp | undefined
+  return (text) => {
+    expression ??= new RegExp(patterns.map((one) => picomatch.makeRe(one, { dot: true }).source).join('|'), 'i')
+    return expression.test(text)
   }
 }
 

@@ -11,7 +11,8 @@ const mostNames = 20
 export function showRewrite(migration: Migration, root: string, plan: Plan): void {
   const { console } = migration
   if (plan.files.length > 0) {
-    const sorted = plan.files.toSorted((a, b) => a.class.localeCompare(b.class) || (a.path < b.path ? -1 : 1))
+    const place = ({ class: kind, path }: PlannedFile) => `${kind}\0${path}`
+    const sorted = plan.files.toSorted((a, b) => (place(a) < place(b) ? -1 : 1))
     console.table('Where the old address is', ['class', 'file', 'places', 'spelled', 'what'], sorted.map(rowOf))
     showDiff(migration, root, sorted)
   }
