@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { calledIn } from '../gitops/holders.ts'
 import { type Loss, type ObjectSource, planRebuild, type Rebuild } from '../gitops/rebuild.ts'
 import { parseRestoreList, restoreListName, unreadable, verifyRestoreList } from '../gitops/restore-list.ts'
+import { goesWithPeering } from '../network/liqo/peering.ts'
 import type { Settings } from '../settings.ts'
 import { leftToCluster } from './objects.ts'
 
@@ -24,10 +25,16 @@ export function restoreListPath({ outputDir }: Pick<Settings, 'outputDir'>): str
 
 /**
  * Works out what a rebuild from Git restores. The operator's list decides, if there is one.
+ * @param tornDown the other cluster of a peering that is to be made anew: what is left of it in the source would be in the way
  * @throws OperatorError when that cannot be read, or names what the source does not have
  */
-export async function decide(settings: Pick<Settings, 'outputDir'>, source: ObjectSource): Promise<Decision> {
-  const rebuild = await planRebuild(source, leftToCluster)
+export async function decide(
+  settings: Pick<Settings, 'outputDir'>,
+  source: ObjectSource,
+  tornDown?: string,
+): Promise<Decision> {
+  const restorable = tornDown === undefined ? source : withoutPeering(source, tornDown)
+  const rebuild = await planRebuild(restorable, leftToCluster)
   const path = restoreListPath(settings)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -36,7 +43,8 @@ export async function decide(settings: Pick<Settings, 'outputDir'>, source: Obje
   if (text === undefined) return decided(rebuild, new Set(rebuild.restored.map(({ called }) => called)), undefined)
   const list = parseRestoreList(text, path)
   verifyRestoreList(list, await namesIn(source), source.origin)
-  return decided(rebuild, list.names, path)
+  const there = await namesIn(restorable)
+  return decided(rebuild, new Set([...list.names].filter((name) => there.has(name))), path)
 }
 
 function decided(rebuild: Rebuild, names: ReadonlySet<string>, listed: string | undefined): Decision {
@@ -52,6 +60,15 @@ function decided(rebuild: Rebuild, names: ReadonlySet<string>, listed: string | 
   }))
   const losses = [...unlisted, ...rebuild.losses.filter(({ called }) => !names.has(called))]
   return { rebuild, before, engine, losses, listed }
+}
+
+function withoutPeering({ origin, objects }: ObjectSource, other: string): ObjectSource {
+  return {
+    origin,
+    objects: async function* () {
+      for await (const one of objects()) if (!goesWithPeering(one.resource, one.object, other)) yield one
+    },
+  }
 }
 
 async function namesIn(source: ObjectSource): Promise<Set<string>> {

@@ -6,6 +6,7 @@ import { bringBack } from '../kubernetes/evacuation/evacuate.ts'
 import { rebuiltCluster, rememberRebuilt } from '../kubernetes/rebuilt.ts'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
+import { tornDownPeering } from '../network/liqo/record.ts'
 import { verifyNew } from '../talos/bootstrap.ts'
 import { kubeSystemUid } from '../talos/control-plane.ts'
 import { beginEtcd } from '../talos/recovery.ts'
@@ -25,7 +26,7 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
   const folder = chooseBackup(migration)
   const backup = await openBackup(migration, folder)
   const all = await backup.select(new Set())
-  const decision = await decide(migration.settings, objectsOfBackup(all))
+  const decision = await decide(migration.settings, objectsOfBackup(all), tornDownPeering(migration)?.there)
   return {
     check: () =>
       migration.step(`Work out what Git does not hold, from ${folder}`, () => announce(migration, all, decision)),
@@ -50,7 +51,7 @@ export async function fromGit(migration: Migration): Promise<Recovery> {
 export async function checkRebuild(migration: Migration): Promise<void> {
   const folder = chooseBackup(migration)
   const backup = await (await openBackup(migration, folder)).select(new Set())
-  const decision = await decide(migration.settings, objectsOfBackup(backup))
+  const decision = await decide(migration.settings, objectsOfBackup(backup), tornDownPeering(migration)?.there)
   warnOfUnread(migration, backup)
   showLosses(migration, decision)
   const count = decision.before.size + decision.engine.size
@@ -60,6 +61,8 @@ export async function checkRebuild(migration: Migration): Promise<void> {
 async function announce(migration: Migration, backup: BackedUpObjects, decision: Decision): Promise<void> {
   const { console } = migration
   warnOfUnread(migration, backup)
+  const peering = tornDownPeering(migration)
+  if (peering) console.info(`Not restored: the peering with ${peering.there}, which migrate:repeer makes anew.`)
   showRestored(migration, decision)
   showLosses(migration, decision)
   console.info(decision.listed ? `As ${decision.listed} says.` : 'There is no list that a person has edited.')

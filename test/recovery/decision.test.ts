@@ -70,3 +70,33 @@ test('a list that names what is not in the backup is refused with exit code 2', 
   t.is(error?.exitCode, 2)
   t.regex(error?.message ?? '', /restore-list\.txt names what \/nas\/backup does not have: secrets media\/gone/)
 })
+
+test('what a torn-down peering has left in the backup is not restored, whatever the list says, and is no loss', async (t) => {
+  const tenant = object('Namespace', 'liqo-tenant-aws-gpu', {
+    metadata: { labels: { 'liqo.io/remote-cluster-id': 'aws-gpu' } },
+  })
+  const nonce = object('Secret', 'liqo-tenant-aws-gpu/liqo-signed-nonce')
+  const foreign = { ...object('ForeignCluster', 'aws-gpu', { spec: { clusterID: 'aws-gpu' } }) }
+  const ofPeering = [tenant, nonce, { ...foreign, resource: 'foreignclusters.core.liqo.io' }]
+  const others = [object('Secret', 'liqo-tenant-edge/liqo-signed-nonce'), object('Secret', 'liqo/liqo-pod-token')]
+  const peered: ObjectSource = {
+    origin: '/nas/backup',
+    objects: async function* () {
+      yield* [...objects, ...ofPeering, ...others]
+    },
+  }
+  const restored = async (list?: string, tornDown?: string) => {
+    const { before, losses } = await decide(outputDir(t, list), peered, tornDown)
+    t.false(losses.some(({ called }) => called.includes('aws-gpu')))
+    return [...before].filter((called) => /liqo|aws-gpu/.test(called)).sort()
+  }
+  const whole = ['secrets liqo-tenant-edge/liqo-signed-nonce', 'secrets liqo/liqo-pod-token']
+  const peering = [
+    'foreignclusters.core.liqo.io aws-gpu',
+    'namespaces liqo-tenant-aws-gpu',
+    'secrets liqo-tenant-aws-gpu/liqo-signed-nonce',
+  ]
+  t.deepEqual(await restored(), [...peering, ...whole].sort(), 'while it is peered')
+  t.deepEqual(await restored(undefined, 'aws-gpu'), whole)
+  t.deepEqual(await restored([...peering, ...whole].join('\n'), 'aws-gpu'), whole)
+})

@@ -170,6 +170,19 @@ export function concerns({ metadata, spec }: KubernetesObject, other: string): b
   return (spec as Fields | undefined)?.clusterID === other
 }
 
+/**
+ * Whether an object, of whatever kind, is one that an unpeering from that cluster takes away and a peering makes anew: Liqo's about it,
+ * and all that lies in the tenant namespace. Offloadings are not among it.
+ * @param resource as kubectl writes it: `tenants.authentication.liqo.io`
+ * Source: pkg/tenantNamespace of Liqo v1.0.1 (names and labels of the namespace)
+ */
+export function goesWithPeering(resource: string, object: KubernetesObject, other: string): boolean {
+  const tenant = `liqo-tenant-${other}`
+  const { name, namespace } = object.metadata
+  if (resource === 'namespaces') return name === tenant || concerns(object, other)
+  return namespace === tenant || (resource.endsWith('.liqo.io') && concerns(object, other))
+}
+
 /** A slice lies in both clusters; the consumer's is the one that is to be replicated. */
 function isConsumers({ metadata, spec }: KubernetesObject, provider: string): boolean {
   if (metadata.labels?.['liqo.io/replicated'] === 'true') return false

@@ -32,16 +32,19 @@ export function recordPeering(migration: Migration, peering: Peering): Peering {
   return peering
 }
 
-/**
- * The workloads that cannot be ready before migrate:repeer, each named to the operator; none when no peering was torn down, or when it
- * was made again.
- */
-export function leftToRepeer(migration: Migration): string[] {
-  const { journal, console } = migration
-  const { waiting } = recordedOffloaded(migration)
+/** The peering that this run has torn down and not made again; undefined if there is none. */
+export function tornDownPeering(migration: Migration): Peering | undefined {
+  const { journal } = migration
   const isDown = journal.changes({ kind: unpeerUndoKind }).some(({ state }) => state === 'done')
   const isUp = journal.phaseState('repeer') === 'done' && journal.doneAfter('repeer', 'unpeer')
-  if (waiting.length === 0 || !isDown || isUp) return []
+  return isDown && !isUp ? recordedPeering(migration) : undefined
+}
+
+/** The workloads that cannot be ready before migrate:repeer, each named to the operator; none unless a peering is torn down. */
+export function leftToRepeer(migration: Migration): string[] {
+  const { console } = migration
+  const { waiting } = recordedOffloaded(migration)
+  if (waiting.length === 0 || tornDownPeering(migration) === undefined) return []
   console.info(`Not waited for here, but by migrate:repeer, for it runs in the other cluster: ${waiting.join(', ')}`)
   return waiting
 }
