@@ -2,11 +2,11 @@ import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Node, Pod } from '../kubernetes/kinds.ts'
 import { isReady, listPods, whyNotReady } from '../kubernetes/pods.ts'
 import type { Migration } from '../migration/migration.ts'
-import { type NebulaFacts, nebulaFacts } from '../network/nebula/facts.ts'
+import { type NebulaFacts, nebulaCertificates } from '../network/nebula/facts.ts'
 import { type Reach, reachFromHere } from '../network/nebula/peers.ts'
 import type { Settings } from '../settings.ts'
 import type { Talosctl, Target } from '../talos/talosctl.ts'
-import type { Check, Finding } from './check.ts'
+import { type Check, type Finding, NotChecked } from './check.ts'
 import { type Answer, askIngress } from './ingress.ts'
 import { controlPlane, etcdFindings, machineFindings, oldAddressFindings } from './machines.ts'
 import { expiringInMesh, nebulaCertIfThere } from './mesh.ts'
@@ -23,7 +23,7 @@ export interface LiveCluster {
   askIngress(hosts: readonly string[]): Promise<Answer[]>
   readonly reach: Reach
   /** @throws NotChecked without nebula-cert */
-  nebula(): Promise<NebulaFacts | null>
+  nebula(): Promise<Pick<NebulaFacts, 'certificates' | 'refused'>>
 }
 
 type LiveCheck = Check<LiveCluster>
@@ -33,13 +33,13 @@ const nebulaEveryMs = 60_000
 
 /** The cluster of the settings, as it is after the evening. */
 export function openLiveCluster({ settings, clock }: Migration, api: KubernetesApi, talosctl: Talosctl): LiveCluster {
-  let read: { at: number; facts: Promise<NebulaFacts | null> } | undefined
+  let read: { at: number; found: ReturnType<LiveCluster['nebula']> } | undefined
   const nebula = () => {
-    const at = clock.now().getTime()
+    const at = clock.elapsed()
     if (read === undefined || at - read.at > nebulaEveryMs) {
-      read = { at, facts: nebulaFacts(api, settings, clock, () => nebulaCertIfThere(settings)) }
+      read = { at, found: nebulaCertificates(api, settings, clock, () => nebulaCertIfThere(settings)) }
     }
-    return read.facts
+    return read.found
   }
   const target = controlPlane(settings)
   return {
@@ -99,7 +99,8 @@ const oldAddressIsQuiet: LiveCheck = {
 const meshCertificatesHold: LiveCheck = {
   name: "Nebula's certificates hold",
   run: async (cluster) => {
-    const { certificates = [] } = (await cluster.nebula()) ?? {}
+    const { certificates, refused } = await cluster.nebula()
+    if (refused.length > 0) throw new NotChecked(refused.join('; '))
     return certificates.flatMap((certificate) => expiringInMesh(certificate, cluster.now()))
   },
 }

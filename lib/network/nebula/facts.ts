@@ -1,5 +1,5 @@
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
-import { discover } from '../../kubernetes/discovery.ts'
+import type { ListableResource } from '../../kubernetes/discovery.ts'
 import { type Reader, readerOf } from '../../kubernetes/reader.ts'
 import { readTemplates, type Template } from '../../kubernetes/templates.ts'
 import type { Clock } from '../../migration/clock.ts'
@@ -46,6 +46,20 @@ interface Entry {
 
 const certificatePattern = /-----BEGIN NEBULA CERTIFICATE( V2)?-----[\s\S]*?-----END NEBULA CERTIFICATE( V2)?-----/g
 
+/** Where all of it lies: in groups that every API server has, at their only version. */
+const builtIn = [
+  ...['configmaps', 'secrets', 'pods'].map((resource) => collection('', resource)),
+  ...['deployments', 'statefulsets', 'daemonsets'].map((resource) => collection('apps', resource)),
+  ...['cronjobs', 'jobs'].map((resource) => collection('batch', resource)),
+]
+
+function collection(group: string, resource: string): ListableResource {
+  const path = `${group === '' ? '/api' : `/apis/${group}`}/v1/${resource}`
+  return { group, version: 'v1', resource, kind: '', namespaced: true, path }
+}
+
+type Meant = Pick<Settings, 'nebulaNamespace' | 'nebulaSecret'>
+
 /**
  * Reads what runs Nebula, its certificates (from Secrets and ConfigMaps, for its image has no shell to ask in), and its config files.
  * @param nebulaCert asked for only when there is a certificate to read
@@ -54,18 +68,13 @@ const certificatePattern = /-----BEGIN NEBULA CERTIFICATE( V2)?-----[\s\S]*?----
  */
 export async function nebulaFacts(
   api: KubernetesApi,
-  settings: Pick<Settings, 'nebulaNamespace' | 'nebulaSecret'>,
+  settings: Meant,
   clock: Clock,
   nebulaCert: () => Promise<NebulaCert>,
 ): Promise<NebulaFacts | null> {
-  const reader = readerOf(api, await discover(api), clock)
-  const entries = [
-    ...(await entriesIn(reader, 'ConfigMap', settings.nebulaNamespace)),
-    ...(await entriesIn(reader, 'Secret', settings.nebulaNamespace)),
-  ]
-  const withCertificates = entries.filter(
-    ({ place, text }) => holdsCertificate(text) && isMeant(place, settings.nebulaSecret),
-  )
+  const reader = readerOf(api, { resources: builtIn }, clock)
+  const entries = await entriesOf(reader, settings)
+  const withCertificates = entries.filter((entry) => isMeant(entry, settings))
   const secrets = new Set(withCertificates.map(({ place }) => `${place.namespace}/${place.name}`))
   const templates = (await readTemplates(reader)).filter(
     ({ namespace }) => settings.nebulaNamespace === undefined || namespace === settings.nebulaNamespace,
@@ -73,9 +82,35 @@ export async function nebulaFacts(
   const workloads = nebulaWorkloads(templates, secrets)
   const configs = entries.flatMap(configIn)
   if (workloads.length + withCertificates.length + configs.length === 0) return null
-  const certificates: StoredCertificate[] = []
-  for (const entry of withCertificates) certificates.push(...(await certificatesIn(entry, await nebulaCert())))
+  const certificates = await certificatesOf(withCertificates, nebulaCert)
   return { workloads, certificates, configs, refused: reader.refused }
+}
+
+/** The certificates alone; the rest as for nebulaFacts. */
+export async function nebulaCertificates(
+  api: KubernetesApi,
+  settings: Meant,
+  clock: Clock,
+  nebulaCert: () => Promise<NebulaCert>,
+): Promise<Pick<NebulaFacts, 'certificates' | 'refused'>> {
+  const reader = readerOf(api, { resources: builtIn }, clock)
+  const entries = await entriesOf(reader, settings)
+  const withCertificates = entries.filter((entry) => isMeant(entry, settings))
+  return { certificates: await certificatesOf(withCertificates, nebulaCert), refused: reader.refused }
+}
+
+async function entriesOf(reader: Reader, { nebulaNamespace }: Meant): Promise<Entry[]> {
+  const kinds = ['ConfigMap', 'Secret'] as const
+  return (await Promise.all(kinds.map((kind) => entriesIn(reader, kind, nebulaNamespace)))).flat()
+}
+
+async function certificatesOf(
+  entries: readonly Entry[],
+  nebulaCert: () => Promise<NebulaCert>,
+): Promise<StoredCertificate[]> {
+  if (entries.length === 0) return []
+  const tool = await nebulaCert()
+  return (await Promise.all(entries.map((entry) => certificatesIn(entry, tool)))).flat()
 }
 
 /** The certificate that is for an address in the mesh, undefined if no Secret has one. */
@@ -130,8 +165,8 @@ function holdsCertificate(text: string): boolean {
   return text.includes('-----BEGIN NEBULA CERTIFICATE')
 }
 
-function isMeant({ kind, name }: Place, secret: string | undefined): boolean {
-  return secret === undefined || kind === 'ConfigMap' || name === secret
+function isMeant({ place: { kind, name }, text }: Entry, { nebulaSecret }: Meant): boolean {
+  return holdsCertificate(text) && (nebulaSecret === undefined || kind === 'ConfigMap' || name === nebulaSecret)
 }
 
 function configIn({ place, text }: Entry): StoredConfig[] {

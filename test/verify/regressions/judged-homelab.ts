@@ -1,6 +1,6 @@
 import type { KubernetesApi, KubernetesObject } from '../../../lib/kubernetes/api.ts'
 import { systemClock } from '../../../lib/migration/clock.ts'
-import { nebulaFacts } from '../../../lib/network/nebula/facts.ts'
+import { nebulaCertificates } from '../../../lib/network/nebula/facts.ts'
 import { findNebulaCert } from '../../../lib/network/nebula/nebula-cert.ts'
 import { Talosctl } from '../../../lib/talos/talosctl.ts'
 import { type Baseline, takeBaseline } from '../../../lib/verify/baseline.ts'
@@ -60,7 +60,7 @@ export class JudgedHomelab {
           return { host, status, saw: `HTTP ${status}` }
         }),
       reach: async ({ address }) => (this.silentPeers.has(address) ? 'silent' : 'reached'),
-      nebula: () => nebulaFacts(this.api, settings, systemClock, () => findNebulaCert(settings)),
+      nebula: () => nebulaCertificates(this.api, settings, systemClock, () => findNebulaCert(settings)),
     }
   }
 
