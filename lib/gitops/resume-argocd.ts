@@ -26,7 +26,7 @@ export async function argoCdIsSynced(
 ): Promise<string[]> {
   const since = new Map<string, { state: string; at: number }>()
   const isStuck = (object: ArgoObject): boolean => {
-    const now = migration.clock.now().getTime()
+    const now = migration.clock.elapsed()
     const state = `${object.sync} ${object.health} ${object.message}`
     const seen = since.get(object.key)
     if (seen?.state !== state) since.set(object.key, { state, at: now })

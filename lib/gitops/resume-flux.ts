@@ -143,7 +143,7 @@ class Patience {
 
   constructor(clock: Clock, withinSeconds: number) {
     this.#clock = clock
-    this.#end = clock.now().getTime() + withinSeconds * 1000
+    this.#end = clock.elapsed() + withinSeconds * 1000
   }
 
   /** Each at once, unless its controller is at it; and once more when that was in vain. */
@@ -158,14 +158,14 @@ class Patience {
   }
 
   isExhausted(object: FluxObject): boolean {
-    if (this.#clock.now().getTime() >= this.#end) return true
+    if (this.#clock.elapsed() >= this.#end) return true
     const limit = object.ready === 'False' ? unreachableAfterSeconds : silentAfterSeconds
     return this.#idleSeconds(object) >= limit
   }
 
   /** Seconds since it was first seen in need of a controller's attention, without getting it. */
   #idleSeconds(object: FluxObject): number {
-    const now = this.#clock.now().getTime()
+    const now = this.#clock.elapsed()
     if (object.ready === 'Unknown') {
       this.#idleSince.delete(object.key)
       return 0

@@ -93,12 +93,12 @@ class Asking {
     const answer = await askToGo(this.#api, pod, this.#options)
     if (answer.going) return
     this.refusals.set(uidOf(pod), answer.why)
-    this.#notBefore.set(uidOf(pod), this.#migration.clock.now().getTime() + answer.againAfterMs)
+    this.#notBefore.set(uidOf(pod), this.#migration.clock.elapsed() + answer.againAfterMs)
   }
 
   /** Those that are not ending, when their time has come. */
   async askAgain(pods: readonly Pod[]): Promise<void> {
-    const now = this.#migration.clock.now().getTime()
+    const now = this.#migration.clock.elapsed()
     const due = pods.filter((pod) => !isEnding(pod) && (this.#notBefore.get(uidOf(pod)) ?? 0) <= now)
     await pMap(due, (pod) => this.ask(pod), { concurrency })
   }

@@ -52,7 +52,7 @@ export async function fencedOwners(api: KubernetesApi): Promise<Set<string>> {
 async function notHeeding(migration: Migration, api: KubernetesApi, asked: readonly Operated[]): Promise<Operated[]> {
   const { settings, clock } = migration
   const seconds = Math.min(heedSeconds, settings.drainTimeout)
-  const end = clock.now().getTime() + seconds * 1000
+  const end = clock.elapsed() + seconds * 1000
   const silent = await migration.wait({
     name: 'operators heed what they were told',
     // The end above comes first, and keeps the names.
@@ -65,7 +65,7 @@ async function notHeeding(migration: Migration, api: KubernetesApi, asked: reado
       ])
       const busy = new Set(pods.filter((pod) => !isFinished(pod)).map((pod) => controllerOf(pod)?.uid))
       const left = asked.filter((each, index) => busy.has(each.uid) && !saysSo(objects[index] ?? null, each))
-      if (left.length === 0 || clock.now().getTime() >= end) return { met: true, value: left }
+      if (left.length === 0 || clock.elapsed() >= end) return { met: true, value: left }
       return { met: false, saw: `nothing yet of ${left.map(describeOperated).join(', ')}` }
     },
   })

@@ -13,7 +13,7 @@ import { Storage } from './mounts.ts'
 export async function jobsAreDone(migration: Migration, api: KubernetesApi): Promise<string[]> {
   const { settings, clock, console } = migration
   const storage = await Storage.read(api, settings)
-  const end = clock.now().getTime() + settings.jobTimeout * 1000
+  const end = clock.elapsed() + settings.jobTimeout * 1000
   const left = await migration.wait({
     name: 'the Jobs that run are done',
     // The end below comes first, and keeps the names.
@@ -22,7 +22,7 @@ export async function jobsAreDone(migration: Migration, api: KubernetesApi): Pro
     probe: async () => {
       const jobs = await runningJobs(api, storage, settings.statefulNamespaces)
       const working = jobs.filter(({ status }) => (status?.ready ?? status?.active ?? 0) > 0)
-      if (working.length === 0 || clock.now().getTime() >= end) return { met: true, value: jobs }
+      if (working.length === 0 || clock.elapsed() >= end) return { met: true, value: jobs }
       return { met: false, saw: `${working.map((job) => fullName(job)).join(', ')} still running` }
     },
   })

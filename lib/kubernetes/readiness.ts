@@ -89,7 +89,7 @@ export async function workloadsAreReady(
  */
 export async function stageIsReady(migration: Migration, api: KubernetesApi, paths: readonly string[]): Promise<void> {
   const keys = new Set(paths.map(keyOfPath))
-  const end = migration.clock.now().getTime() + stagePatienceSeconds * 1000
+  const end = migration.clock.elapsed() + stagePatienceSeconds * 1000
   await migration.wait({
     name: 'what comes back first is ready',
     timeoutSeconds: stagePatienceSeconds * 2,
@@ -100,7 +100,7 @@ export async function stageIsReady(migration: Migration, api: KubernetesApi, pat
       )
       const names = waiting.map((each) => each.key).join(', ')
       if (waiting.length === 0) return { met: true, value: undefined }
-      if (migration.clock.now().getTime() < end) return { met: false, saw: `not ready yet: ${names}` }
+      if (migration.clock.elapsed() < end) return { met: false, saw: `not ready yet: ${names}` }
       migration.console.warn(`Not ready within ${stagePatienceSeconds}s, and not waited for: ${names}`)
       return { met: true, value: undefined }
     },

@@ -41,7 +41,7 @@ const longestPauseMs = 30_000
  * @throws ApiError when the server goes on refusing; OperatorError when there is no server any more; whatever else the attempt throws
  */
 export async function retrying<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
-  const attempts = { refused: 0, broken: 0, pausedMs: 0, beganAt: options.clock.now().getTime() }
+  const attempts = { refused: 0, broken: 0, pausedMs: 0, beganAt: options.clock.elapsed() }
   for (;;) {
     try {
       return await attempt()
@@ -59,7 +59,7 @@ export async function retrying<T>(options: RetryOptions, attempt: () => Promise<
  * @throws the error itself, or what it means, when trying again is of no use
  */
 function pauseAfter(error: unknown, attempts: Attempts, { clock, note, means, hopeless }: RetryOptions): number {
-  const elapsed = Math.max(attempts.pausedMs, clock.now().getTime() - attempts.beganAt)
+  const elapsed = Math.max(attempts.pausedMs, clock.elapsed() - attempts.beganAt)
   if (error instanceof ApiError) {
     if (!isPassing(error, attempts.broken > 0) || hopeless?.(error)) throw error
     attempts.refused++

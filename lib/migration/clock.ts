@@ -3,12 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** Time as an effect, so that waits can be tested without waiting. */
 export interface Clock {
   now(): Date
+  /** Milliseconds since some moment, which go on evenly whatever becomes of the time of day: what a wait is measured by. */
+  elapsed(): number
   /** Resolves after `ms` milliseconds, or at once when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
 export const systemClock: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: async (ms, signal) => {
     await delay(ms, undefined, signal ? { signal } : {}).catch((error: unknown) => {
       if (!signal?.aborted) throw error
@@ -32,9 +35,9 @@ export function formatRange({ fromSeconds, toSeconds }: { fromSeconds: number; t
 
 /** Lets through one call in so many milliseconds, the first one not before that: for what is shown of something that goes fast. */
 export function atMostEvery(ms: number, clock: Clock): (show: () => void) => void {
-  let shown = clock.now().getTime()
+  let shown = clock.elapsed()
   return (show) => {
-    const now = clock.now().getTime()
+    const now = clock.elapsed()
     if (now - shown < ms) return
     shown = now
     show()

@@ -76,8 +76,8 @@ export class Migration {
       this.console.stepEnd(title, 'skipped', 0)
       return done.result as T
     }
-    const began = this.clock.now().getTime()
-    const seconds = () => (this.clock.now().getTime() - began) / 1000
+    const began = this.clock.elapsed()
+    const seconds = () => (this.clock.elapsed() - began) / 1000
     const place = { type: 'step', phase: this.phase, step: title } as const
     this.journal.append({ ...place, state: 'begin' })
     this.console.stepBegin(title)
@@ -150,7 +150,7 @@ export class Migration {
    */
   async wait<T>(condition: Condition<T>): Promise<T> {
     if (this.dryRun) return this.#wouldWait(condition)
-    const began = this.clock.now().getTime()
+    const began = this.clock.elapsed()
     let met = false
     try {
       const value = await waitFor(condition, {
@@ -161,7 +161,7 @@ export class Migration {
       met = true
       return value
     } finally {
-      const seconds = (this.clock.now().getTime() - began) / 1000
+      const seconds = (this.clock.elapsed() - began) / 1000
       this.journal.append({
         type: 'wait',
         phase: this.phase,

@@ -169,8 +169,8 @@ class PhaseRun {
   async #runIn(journal: Journal, runFolder: string, lock: Lock | null, body: Body): Promise<number> {
     const { name, summary } = this.#phase
     const { clock } = this.#surroundings
-    const began = clock.now().getTime()
-    const seconds = () => (clock.now().getTime() - began) / 1000
+    const began = clock.elapsed()
+    const seconds = () => (clock.elapsed() - began) / 1000
     const interrupt = this.#interrupt(journal, lock, seconds)
     const stopListening = interrupt.listen()
     const stopHearing = listenToCalls((call) => this.#console.call(call))

@@ -29,14 +29,14 @@ interface Waiting {
  * @throws OperatorError after the timeout, with what was last seen; Interrupted when the signal aborts
  */
 export async function waitFor<T>(condition: Condition<T>, { clock, signal, onSeen }: Waiting): Promise<T> {
-  const began = clock.now().getTime()
+  const began = clock.elapsed()
   let last: { saw: string; cause?: unknown } = { saw: 'nothing yet' }
   for (;;) {
     if (signal.aborted) throw new Interrupted(`waiting until ${condition.name}`)
     const looked = await look(condition)
     if (looked.met) return looked.value
     last = looked
-    const waited = (clock.now().getTime() - began) / 1000
+    const waited = (clock.elapsed() - began) / 1000
     if (waited >= condition.timeoutSeconds) throw timedOut(condition, last)
     onSeen(`waiting until ${condition.name}; saw: ${last.saw}`)
     await pause(condition, clock, signal)

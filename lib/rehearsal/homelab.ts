@@ -185,12 +185,12 @@ class Cluster {
   /** @param unmet names what is not yet as it must be; nothing named means that the condition is met */
   async wait(condition: string, unmet: (api: KubernetesApi, homelab: Homelab) => Promise<string[]>): Promise<void> {
     const { timeoutSeconds = 180, signal } = this.#options
-    const deadline = this.#clock.now().getTime() + timeoutSeconds * 1000
+    const deadline = this.#clock.elapsed() + timeoutSeconds * 1000
     for (;;) {
       signal?.throwIfAborted()
       const names = await unmet(this.#api, this.#homelab)
       if (names.length === 0) return
-      if (this.#clock.now().getTime() > deadline) {
+      if (this.#clock.elapsed() > deadline) {
         const some = names.slice(0, 8).join(', ')
         throw new Error(`not within ${timeoutSeconds} s: ${condition}. Not yet (${names.length}): ${some}`)
       }

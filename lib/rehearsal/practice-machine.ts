@@ -159,9 +159,9 @@ export class PracticeMachine {
 
   /** @throws OperatorError when the machine is still on after that many seconds */
   async waitUntilOff(timeoutSeconds: number): Promise<void> {
-    const deadline = this.#clock.now().getTime() + timeoutSeconds * 1000
+    const deadline = this.#clock.elapsed() + timeoutSeconds * 1000
     while (this.running) {
-      if (this.#clock.now().getTime() > deadline) {
+      if (this.#clock.elapsed() > deadline) {
         throw new OperatorError(`The practice machine ${this.hardware.name} is still on after ${timeoutSeconds} s.`, {
           next: `its log: ${this.logPath}`,
         })
@@ -180,7 +180,7 @@ export class PracticeMachine {
     event: MachineEventName,
     options: { timeoutSeconds: number; since?: number; signal?: AbortSignal },
   ): Promise<MachineEvent> {
-    const deadline = this.#clock.now().getTime() + options.timeoutSeconds * 1000
+    const deadline = this.#clock.elapsed() + options.timeoutSeconds * 1000
     for (;;) {
       options.signal?.throwIfAborted()
       // Asked before the timeline is read, so that the last event of a machine that has just ended is not missed.
@@ -188,7 +188,7 @@ export class PracticeMachine {
       const seen = this.timeline.findLast((one) => one.event === event && one.at >= (options.since ?? 0))
       if (seen) return seen
       if (!on) throw this.#disappointment(event, 'it is off')
-      if (this.#clock.now().getTime() > deadline) {
+      if (this.#clock.elapsed() > deadline) {
         throw this.#disappointment(event, `${options.timeoutSeconds} s are over`)
       }
       await this.#clock.sleep(pollMs, options.signal)

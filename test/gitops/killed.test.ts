@@ -56,6 +56,7 @@ function randomOf(seed: number): (below: number) => number {
 
 const hasty: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: async () => {
     await delay(1)
   },

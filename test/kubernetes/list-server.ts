@@ -121,6 +121,7 @@ export function instantClock(): Clock & { slept: number[]; pass(ms: number): voi
   return {
     slept,
     now: () => new Date(now),
+    elapsed: () => now,
     pass: (ms) => {
       now += ms
     },

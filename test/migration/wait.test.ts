@@ -7,6 +7,7 @@ function clockThatJumps(): Clock {
   let time = 0
   return {
     now: () => new Date(time),
+    elapsed: () => time,
     sleep: async (ms) => {
       time += ms
     },
@@ -35,6 +36,24 @@ test('after its timeout a wait says what it waited for, what it last saw and wha
   t.is(error?.means, 'Last seen: connection refused.')
   t.is(error?.next, 'Look at the console.')
 })
+
+for (const hours of [2, -2]) {
+  test(`a time of day that jumps by ${hours} hours makes a wait neither shorter nor longer`, async (t) => {
+    let elapsed = 0
+    const clock: Clock = {
+      now: () => new Date(elapsed > 0 ? hours * 3600e3 : 0),
+      elapsed: () => elapsed,
+      sleep: async (ms) => {
+        elapsed += ms
+      },
+    }
+    let looks = 0
+    const probe = async () => ({ met: false as const, saw: `look ${++looks}` })
+    const condition = { name: 'x', timeoutSeconds: 5, everyMs: 1000, probe }
+    const error = await t.throwsAsync(waitFor(condition, { ...waiting(), clock }), { instanceOf: OperatorError })
+    t.is(error?.means, 'Last seen: look 6.')
+  })
+}
 
 test('an error of the probe means not yet, and is the last thing seen', async (t) => {
   const probe = async () => {
@@ -72,7 +91,7 @@ test('what wakes a wait has it look before its time', async (t) => {
   const probe = async () => (++looks === 3 ? { met: true as const, value: 'up' } : { met: false as const, saw: '' })
   const pauses: AbortSignal[] = []
   // Nobody would wait for this clock.
-  const clock: Clock = { now: () => new Date(0), sleep: () => new Promise(() => undefined) }
+  const clock: Clock = { now: () => new Date(0), elapsed: () => 0, sleep: () => new Promise(() => undefined) }
   const wake = async (signal: AbortSignal) => void pauses.push(signal)
   t.is(await waitFor({ name: 'x', timeoutSeconds: 60, everyMs: 1e6, wake, probe }, { ...waiting(), clock }), 'up')
   t.deepEqual(

@@ -15,6 +15,7 @@ function sleeper(): Clock {
   let now = 0
   return {
     now: () => new Date(now),
+    elapsed: () => now,
     sleep: async (ms) => {
       now += ms
     },

@@ -21,6 +21,7 @@ async function watched(...looks: readonly (Baseline | Error)[]) {
   const left = [...looks]
   const clock: Clock = {
     now: () => new Date('2025-12-04T20:00:00Z'),
+    elapsed: () => 0,
     sleep: async () => {
       if (left.length === 0) ended.abort()
     },

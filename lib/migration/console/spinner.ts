@@ -19,7 +19,7 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
   }
   const text = () => {
     const width = ((out as { columns?: number }).columns ?? 80) - 4
-    const time = ` (${formatSeconds((Date.now() - began) / 1000)})`
+    const time = ` (${formatSeconds((performance.now() - began) / 1000)})`
     const [first = '', ...below] = redact(detail === '' ? title : `${title}: ${detail}`).split('\n')
     return [
       cut(first, width - time.length) + time,
@@ -70,7 +70,7 @@ export function createSpinnerConsole(out: NodeJS.WritableStream, plain: Console)
       stop()
       title = step
       detail = ''
-      began = Date.now()
+      began = performance.now()
       void start(steps)
     },
     stepEnd: instead(plain.stepEnd),

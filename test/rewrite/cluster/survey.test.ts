@@ -240,6 +240,7 @@ test.serial('what does not come by itself in time is told all the same', async (
   let passed = 0
   const clock = {
     now: () => new Date(passed),
+    elapsed: () => passed,
     sleep: async (ms: number) => {
       passed += ms
     },
@@ -254,6 +255,7 @@ test.serial('at the end of scenario B what is left is listed; in scenario A ther
   let passed = 0
   const clock = {
     now: () => new Date(passed),
+    elapsed: () => passed,
     sleep: async (ms: number) => {
       passed += ms
     },
