@@ -92,6 +92,7 @@ export interface TakenSnapshot {
  * Streams a snapshot of the machine's etcd into a folder.
  * @param folder a memory folder: the file is plain and holds every Secret
  * @param deadline seconds; a homelab's 100 MB come in one, a slow line takes longer
+ * @param pause seconds for which nothing of it may come in
  * @throws OperatorError when the folder is too small, with what it needs; TalosctlError
  */
 export async function takeSnapshot(
@@ -99,10 +100,11 @@ export async function takeSnapshot(
   target: Target,
   folder: string,
   deadline = 600,
+  pause = 60,
 ): Promise<TakenSnapshot> {
   const path = join(folder, 'etcd.snapshot')
   const { stdout } = await talosctl
-    .run(target, ['etcd', 'snapshot', path], { deadline })
+    .run(target, ['etcd', 'snapshot', path], { deadline, steady: { path, seconds: pause } })
     .catch(async (error: unknown) => {
       if (!(error instanceof TalosctlError) || error.reason !== 'no-room') throw error
       throw tooSmall(folder, await databaseBytes(talosctl, target), error)

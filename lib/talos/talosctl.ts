@@ -7,6 +7,7 @@ import { findOnPath, isExecutable } from '../migration/executables.ts'
 import type { Address } from '../network/addresses.ts'
 import type { Settings } from '../settings.ts'
 import { endsWithUs, inGroupOfItsOwn } from './process-group.ts'
+import { type SteadyFile, watchGrowth } from './steady-file.ts'
 import { TalosctlError, understand } from './talosctl-error.ts'
 
 /** Which machine a call is for, and how. */
@@ -23,6 +24,8 @@ export interface CallOptions {
   input?: string | Buffer
   /** seconds; default 30 */
   deadline?: number
+  /** a file that the call writes, and that is to come in steadily */
+  steady?: SteadyFile
 }
 
 export interface Answer {
@@ -165,12 +168,19 @@ async function execute(binary: string, args: readonly string[], options: CallOpt
     options.input === undefined
       ? $({ ...how, stdio: ['ignore', 'pipe', 'pipe'] })`${binary} ${args}`
       : $({ ...how, input: options.input })`cat | ${binary} ${args} | cat`
-  const output = await endsWithUs(running)
+  let hasStalled = false
+  const stopWatching =
+    options.steady &&
+    watchGrowth(options.steady, () => {
+      hasStalled = true
+      void running.kill('SIGKILL')
+    })
+  const output = await endsWithUs(running).finally(stopWatching)
   return {
     stdout: output.stdout,
     stderr: output.stderr,
     exitCode: output.exitCode,
-    timedOut: output.signal !== null && performance.now() - start >= deadline * 1000,
+    timedOut: hasStalled || (output.signal !== null && performance.now() - start >= deadline * 1000),
   }
 }
 

@@ -29,7 +29,7 @@ function wayOver(address: Address): WayBack {
     joined: [],
     old: { address: oldAddress, identity: old },
     replacement: { address, identity: own },
-    hasEtcd: true,
+    etcd: 'begun',
   }
 }
 const sameAddress = wayOver(oldAddress)

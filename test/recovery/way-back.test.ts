@@ -45,7 +45,7 @@ test('before the shutdown what stands is undone, the newest first', (t) => {
     joined: [],
     old: undefined,
     replacement: undefined,
-    hasEtcd: false,
+    etcd: 'none',
   })
 })
 
@@ -81,7 +81,17 @@ test('both machines are known from what was done to them', (t) => {
   t.is(way.old?.address, '192.168.1.54' as never)
   t.deepEqual(way.old?.identity, { uuid: 'old', macs: ['02:00:00:00:00:01'] })
   t.is(way.replacement?.identity.uuid, 'new')
-  t.false(way.hasEtcd)
+  t.is(way.etcd, 'none')
+})
+
+test('an etcd whose order a kill came over may have begun', (t) => {
+  const evening = new Evening()
+  evening.change('machine-config', replacement)
+  const undo = { kind: 'etcd', address: replacement.address } as UndoData
+  const id = evening.journal.beginChange({ phase: 'provision', step: '', what: 'etcd', undo })
+  t.is(evening.way.etcd, 'maybe')
+  evening.journal.append({ type: 'outcome', id, state: 'done' })
+  t.is(evening.way.etcd, 'begun')
 })
 
 test('the old machine, powered on by hand and resumed without a new one, has nothing that stands again', (t) => {
@@ -128,7 +138,7 @@ test('machines that have joined leave again, the newest first, and none of them 
   const evening = new Evening()
   const first = evening.change('machine-config', { address: '192.168.1.55', uuid: 'second', macs: [] }, 'join')
   const second = evening.change('machine-config', { address: '192.168.1.56', uuid: 'third', macs: [] }, 'join')
-  t.like(evening.way, { joined: [second, first], old: undefined, replacement: undefined, hasEtcd: false })
+  t.like(evening.way, { joined: [second, first], old: undefined, replacement: undefined, etcd: 'none' })
   evening.undone(second)
   t.deepEqual(evening.way.joined, [first])
 })

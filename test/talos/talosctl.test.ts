@@ -8,7 +8,7 @@ import test from 'ava'
 import { z } from 'zod'
 import { OperatorError } from '../../lib/migration/errors.ts'
 import { parseAddress } from '../../lib/network/addresses.ts'
-import { parseTable } from '../../lib/talos/etcd.ts'
+import { parseTable, takeSnapshot } from '../../lib/talos/etcd.ts'
 import { Talosctl } from '../../lib/talos/talosctl.ts'
 import { patiently, TalosctlError, understand } from '../../lib/talos/talosctl-error.ts'
 
@@ -185,5 +185,17 @@ test('a talosctl that hangs ends with the process that has started it', async (t
     const isGone = () => !existsSync(`/proc/${pid}`)
     for (let looks = 0; looks < 100 && !isGone(); looks++) await delay(50)
     t.true(isGone(), `process ${pid} is left`)
+  })
+})
+
+test('a snapshot that has begun to come in and stops is given up long before its deadline', async (t) => {
+  const comesIn = 'for i in 1 2 3 4 5 6 7 8; do printf some >> "$3.part"; sleep 0.2; done; sleep 30'
+  await withTalosctl(comesIn, async (settings, folder) => {
+    const talosctl = await Talosctl.open(settings)
+    const began = performance.now()
+    const error = await t.throwsAsync(takeSnapshot(talosctl, { address }, folder, 60, 1), { instanceOf: TalosctlError })
+    t.is(error?.reason, 'silent')
+    t.true(performance.now() - began > 1600, 'not while it came in')
+    t.true(performance.now() - began < 20_000)
   })
 })

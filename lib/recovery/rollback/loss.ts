@@ -12,7 +12,7 @@ import { OperatorError } from '../../migration/errors.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'
 import type { Condition, Migration } from '../../migration/migration.ts'
 import type { Address } from '../../network/addresses.ts'
-import { takeSnapshot } from '../../talos/etcd.ts'
+import { etcdService, takeSnapshot } from '../../talos/etcd.ts'
 import { sameMachine } from '../../talos/identity.ts'
 import { liveMachineConfig, parseMachineConfig } from '../../talos/machine-config.ts'
 import { lookAtMachine, type MachineSeen } from '../../talos/maintenance.ts'
@@ -38,7 +38,7 @@ interface Loss {
  * @throws OperatorError with every object by kind and name in the table above it
  */
 export async function refuseLoss(migration: Migration, talosctl: Talosctl, way: WayBack): Promise<void> {
-  if (!way.hasEtcd || !way.replacement || migration.journal.rollbackUnderWay) return
+  if (way.etcd === 'none' || !way.replacement || migration.journal.rollbackUnderWay) return
   const { rows, unknown } = await lookForLoss(migration, talosctl, way)
   if (rows.length > 0) migration.console.table('Lost by going back', ['since the final snapshot', 'what'], rows)
   if (rows.length === 0 && unknown === undefined) {
@@ -65,11 +65,15 @@ async function lookForLoss(migration: Migration, talosctl: Talosctl, way: WayBac
     return { rows: uncompared(migration), unknown }
   }
   const { address, identity } = way.replacement as NonNullable<WayBack['replacement']>
-  const seen = await migration.wait(newMachineAnswers(talosctl, address))
-  if (seen?.state !== 'running' || !sameMachine(seen.identity, identity)) {
-    const why = seen?.saw ?? 'it does not answer'
-    const unknown = `The new machine cannot be asked (${why}): what it was given since goes with it.`
+  const { seen, etcdRuns } = await migration.wait(newMachineAnswers(migration, talosctl, address))
+  if (seen.state !== 'running' || !sameMachine(seen.identity, identity)) {
+    const unknown = `The new machine cannot be asked (${seen.saw}): what it was given since goes with it.`
     return { rows: uncompared(migration), unknown }
+  }
+  if (!etcdRuns) {
+    // Nothing can have been written to it, for nothing was served from it.
+    if (way.etcd === 'maybe') return { rows: [] }
+    return { rows: uncompared(migration), unknown: 'Its etcd does not run: what it was given since goes with it.' }
   }
   const rows = await comparedWithFinal(migration, talosctl, address, keysOfTheMove(way.goWithIt))
   return { rows: [...(await writtenToVolumes(migration)), ...rows] }
@@ -100,21 +104,35 @@ const written = (claim: string, change: string): Loss['rows'][number] => [
   `local volume of ${claim}: ${change}`,
 ]
 
-/** Ends with whatever it is, too: a machine that is off for good is not waited for. */
-function newMachineAnswers(talosctl: Talosctl, address: Address): Condition<MachineSeen> {
+/** Ends with whatever it is, too: a machine that is off for good is not waited for, nor an etcd that was never begun. */
+function newMachineAnswers(
+  { dryRun }: Migration,
+  talosctl: Talosctl,
+  address: Address,
+): Condition<{ seen: MachineSeen; etcdRuns: boolean }> {
+  const enough = dryRun ? 1 : patientLooks
   let looks = 0
   return {
-    name: `the new machine at ${address} answers, or has been silent for ${patientLooks} looks`,
+    name: `the etcd of the new machine at ${address} runs, or has not for ${patientLooks} looks`,
     timeoutSeconds: 120,
     everyMs: 1000,
     probe: async () => {
       const seen = await lookAtMachine(talosctl, address)
+      const etcdRuns = seen.state === 'running' && (await runs(talosctl, address))
       looks += 1
-      return seen.state === 'running' || looks >= patientLooks
-        ? { met: true, value: seen }
-        : { met: false, saw: seen.saw }
+      return etcdRuns || looks >= enough
+        ? { met: true, value: { seen, etcdRuns } }
+        : { met: false, saw: seen.state === 'running' ? 'the machine runs, and its etcd does not' : seen.saw }
     },
   }
+}
+
+/** A machine that goes away in the middle of the question is one whose etcd cannot be asked. */
+function runs(talosctl: Talosctl, address: Address): Promise<boolean> {
+  return etcdService(talosctl, { address }).then(
+    ({ running }) => running,
+    () => false,
+  )
 }
 
 async function comparedWithFinal(

@@ -10,14 +10,14 @@ export function showWayBack({ console, journal, dryRun }: Migration, way: WayBac
   if (dryRun) for (const { what } of way.changes) console.change(`undo: ${what}`, 'would be made')
 }
 
-function machineSteps({ joined, replacement, old, hasEtcd }: WayBack): string[] {
+function machineSteps({ joined, replacement, old, etcd }: WayBack): string[] {
   const steps = joined.map((change) => {
     const { address, identity } = knownMachine(change)
     return `The machine at ${address} (${describeMachine(identity)}) leaves etcd in order, and is emptied.`
   })
   if (replacement) {
     const { address, identity } = replacement
-    const why = hasEtcd ? ', so that its etcd never runs beside the old one' : ''
+    const why = etcd !== 'none' ? ', so that its etcd never runs beside the old one' : ''
     steps.push(`The new machine (${describeMachine(identity)}, ${address}) is reset if it runs, and proven off${why}.`)
   }
   if (old) {

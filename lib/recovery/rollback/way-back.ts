@@ -19,8 +19,8 @@ export interface WayBack {
   readonly replacement: KnownMachine | undefined
   /** those that have given machines a place in the control plane beside the one there was, the newest first */
   readonly joined: readonly Undoable[]
-  /** whether an etcd was begun on the replacement */
-  readonly hasEtcd: boolean
+  /** of an etcd on the replacement: whether the order to begin it was given, or (the run was killed over it) only may have been */
+  readonly etcd: 'none' | 'maybe' | 'begun'
 }
 
 /** Works the way back out from the journal alone. A rollback that was killed finds what it has left. */
@@ -43,7 +43,7 @@ export function wayBack(journal: Journal): WayBack {
     old: power && knownMachine(power),
     replacement: config && knownMachine(config),
     joined: all.filter((one) => isJoin(one) && one.state !== 'undone').reverse(),
-    hasEtcd: etcd !== undefined,
+    etcd: etcd === undefined ? 'none' : etcd.state === 'done' ? 'begun' : 'maybe',
   }
 }
 
