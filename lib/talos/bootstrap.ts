@@ -65,7 +65,8 @@ function bootstrapAccepted(
         } catch (error) {
           if (error instanceof TalosctlError && error.reason === 'already-exists')
             return { met: true, value: 'had-data' as const }
-          if (error instanceof TalosctlError && error.reason === 'silent') looksLeft = looksBeforeAgain
+          if (error instanceof TalosctlError && ['silent', 'broke-off'].includes(error.reason))
+            looksLeft = looksBeforeAgain
           throw error
         }
       }),

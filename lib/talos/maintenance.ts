@@ -39,7 +39,13 @@ export async function lookAtMachine(talosctl: Talosctl, address: Address): Promi
     return { state: 'maintenance', identity, disks: found, cards, saw }
   } catch (error) {
     if (!(error instanceof TalosctlError)) throw error
-    if (error.transient) return { state: 'silent', saw: seenIn(error) }
+    if (error.transient) {
+      const silent = { state: 'silent', saw: seenIn(error) } as const
+      if (error.reason !== 'broke-off') return silent
+      // A configured machine may close the connection before it has said that it wants a certificate (TLS 1.3: RFC 8446, 4.6.2).
+      const inside = await lookInside(talosctl, address)
+      return inside.state === 'running' ? inside : silent
+    }
   }
   return lookInside(talosctl, address)
 }

@@ -5,6 +5,7 @@ import type { Probe } from '../migration/migration.ts'
 export type TalosctlReason =
   | 'refused'
   | 'silent'
+  | 'broke-off'
   | 'certificate'
   | 'client-certificate-needed'
   | 'talosconfig'
@@ -133,7 +134,7 @@ const rules: Rule[] = [
   },
   {
     pattern: /Unavailable|Canceled|EOF|connection reset|broken pipe|transport is closing/i,
-    reason: 'silent',
+    reason: 'broke-off',
     transient: true,
     what: ({ address, command }) => `The machine at ${address} broke off (talosctl ${command}).`,
     means: () => 'It is starting, restarting or going down.',

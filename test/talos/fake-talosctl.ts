@@ -33,6 +33,9 @@ case "$*" in *--insecure*) insecure=yes;; esac
 unavailable='rpc error: code = Unavailable desc = connection error: desc ='
 case $state/$insecure in
   silent/*) echo "$unavailable \\"transport: Error while dialing: dial tcp: connect: connection refused\\"" >&2; exit 1;;
+  running/yes) [ -f "$here/breaks-off" ] && { echo 'rpc error: code = Unavailable desc = error reading from server: EOF' >&2; exit 1; };;
+esac
+case $state/$insecure in
   running/yes|foreign/yes) echo "$unavailable \\"error reading server preface: remote error: tls: certificate required\\"" >&2; exit 1;;
   maintenance/no|foreign/no) echo "$unavailable \\"transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by unknown authority\\"" >&2; exit 1;;
 esac

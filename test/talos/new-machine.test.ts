@@ -56,6 +56,15 @@ test('silence, maintenance mode, a machine of ours and one of others are told ap
   })
 })
 
+test('a machine that runs, and breaks off before it has said that it wants a certificate, is not taken for silent', async (t) => {
+  await inProvision(async (_, talosctl, fake) => {
+    await writeFile(join(fake.folder, 'breaks-off'), '')
+    await fake.become(at('running', old))
+    t.like(await lookAtMachine(talosctl, address), { state: 'running', identity: old })
+    await rm(join(fake.folder, 'breaks-off'))
+  })
+})
+
 test('a machine in maintenance mode is remembered and gets the config through standard input', async (t) => {
   const { code } = await inProvision(async (migration, talosctl, fake) => {
     await fake.become(at('maintenance', own))

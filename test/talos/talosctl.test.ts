@@ -143,13 +143,14 @@ const said = {
     'error executing bootstrap: rpc error: code = AlreadyExists desc = etcd data directory is not empty',
   'not-ready': 'error executing bootstrap: rpc error: code = FailedPrecondition desc = bootstrap is not available yet',
   silent: 'error getting members: rpc error: code = DeadlineExceeded desc = context deadline exceeded',
+  'broke-off': 'rpc error: code = Unavailable desc = error reading from server: EOF',
 } as const
 
 for (const [reason, stderr] of Object.entries(said)) {
   test(`talosctl's words are understood as: ${reason}`, (t) => {
     const error = understand(stderr, call)
     t.is(error.reason, reason as keyof typeof said)
-    t.is(error.transient, ['refused', 'silent', 'not-ready'].includes(reason))
+    t.is(error.transient, ['refused', 'silent', 'broke-off', 'not-ready'].includes(reason))
     t.true(error.what.includes(reason === 'talosconfig' || reason === 'denied' ? '/c/talosconfig' : '192.0.2.1'))
   })
 }

@@ -99,6 +99,12 @@ function judge(migration: Migration, node: JoiningNode, seen: Candidate): Probe<
   // It was told to reset itself, and has not gone down yet.
   if (state === 'worker' && migration.journal.changes({ kind: resetKind }).some(({ undo }) => undo?.node === node.name))
     return { met: false, saw: 'it is still the worker that it was' }
+  if (state === 'worker') {
+    throw new OperatorError(`${node.name} is a worker of this cluster, and was silent when it was looked at.`, {
+      means: 'A worker is drained and reset before it gets another config. Nothing was applied.',
+      next: 'The same command again looks again.',
+    })
+  }
   throw new OperatorError(`The machine at ${node.address} cannot become ${node.name}.`, {
     means: `Seen: ${saw}. Only a machine without a config, or a worker of this cluster, can join. Nothing was applied.`,
     next: 'Boot the machine from the ISO or network image. If its disk holds another Talos, reset that one first (talosctl reset).',
