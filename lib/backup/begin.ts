@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import { Archive, archiveName } from './archive.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import { backupFact } from './begin.ts'

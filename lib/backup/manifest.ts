@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
 /** Relative, with forward slashes, and never out of the backup folder: a manifest may come from anywhere. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError, type KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import { collectionPath } from '../kubernetes/served.ts'
 import { OperatorError } from '../migration/errors.ts'

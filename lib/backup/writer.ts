@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
-import { z } from 'zod'
+import * as z from 'zod'
 import { startOf } from '../migration/lock.ts'
 
 /** Who writes an unfinished backup lies in it until it is whole. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
 

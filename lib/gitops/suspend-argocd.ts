@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError, type JsonPatchOperation, type KubernetesApi, type KubernetesObject } from '../kubernetes/api.ts'
 import type { ServedResource } from '../kubernetes/served.ts'
 import type { Json } from '../migration/journal.ts'

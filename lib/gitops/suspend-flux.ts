@@ -1,5 +1,5 @@
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../kubernetes/api.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type FluxObject, type FluxResource, readFlux, servedFluxKinds, suspensionOrder } from './flux.ts'

@@ -1,5 +1,5 @@
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration, Undone } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import type { KubernetesApi } from './api.ts'

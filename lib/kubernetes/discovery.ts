@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Clock, systemClock } from '../migration/clock.ts'
 import { messageOf } from '../migration/errors.ts'
 import { ApiError, type KubernetesApi } from './api.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Document, isAlias, isMap, isScalar, isSeq, parse, parseDocument } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { distinctFiles, replaceFile } from '../migration/operator-files.ts'

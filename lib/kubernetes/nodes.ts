@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Migration, Undone } from '../migration/migration.ts'
 import { ApiError, type KubernetesApi } from './api.ts'

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration, Undone } from '../migration/migration.ts'
 import type { KubernetesApi, KubernetesObject } from './api.ts'
 import { type Operator, operators, type Pause } from './operators/table.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import type { KubernetesApi } from './api.ts'
 

@@ -1,5 +1,5 @@
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { JournaledChange, Migration, Undone } from '../migration/migration.ts'
 import { ApiError, type KubernetesApi } from './api.ts'
 import { podsAreGone } from './gone.ts'

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from './errors.ts'
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }

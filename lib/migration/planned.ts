@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Settings } from '../settings.ts'
 
 const range = { fromSeconds: z.number(), toSeconds: z.number() }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import pMap from 'p-map'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import type { Settings } from '../settings.ts'
 import { type Move, moveOf } from './addresses.ts'

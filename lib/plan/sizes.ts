@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { undecided } from '../kubernetes/evacuation/loss.ts'
 import type { JournalRecord } from '../migration/journal.ts'
 import type { Settings } from '../settings.ts'

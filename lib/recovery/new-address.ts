@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { readConfigMaps } from '../backup/dependencies/config-maps.ts'
 import { findLoadBalancers, findPools } from '../backup/dependencies/network.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'

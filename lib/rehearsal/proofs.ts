@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { excuse, mayDiffer, rebuiltMayDiffer } from './may-differ.ts'
 import type { PracticeCluster } from './practice-cluster.ts'
 import type { PracticeMachine } from './practice-machine.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../kubernetes/api.ts'
 
 /** One object as it was: who it is, and a hash of what it says. Nothing of it can be read from this. */

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { startOf } from '../migration/lock.ts'
 import { isAlive } from './file-lock.ts'
 

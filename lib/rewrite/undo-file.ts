@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Edit } from './edit.ts'
 import type { Plan } from './plan.ts'

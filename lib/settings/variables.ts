@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const address = z.string().refine((text) => isIP(text) !== 0, 'an IP address, such as 192.168.1.54')
 const version = z.string().regex(/^v\d+\.\d+\.\d+$/, 'a version with its v, such as v1.11.1')

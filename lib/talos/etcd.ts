@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { Condition } from '../migration/migration.ts'
 import type { Talosctl, Target } from './talosctl.ts'

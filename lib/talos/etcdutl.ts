@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import { findOnPath, isExecutable, runToItsEnd } from '../migration/executables.ts'
 import type { Settings } from '../settings.ts'

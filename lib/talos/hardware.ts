@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Talosctl, Target } from './talosctl.ts'
 
 /** How much of a machine there is. */

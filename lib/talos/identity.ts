@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type NetworkCard, networkCards } from './network-cards.ts'
 import type { Talosctl, Target } from './talosctl.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import type { MachineConfig } from './machine-config.ts'
 import type { Talosctl, Target } from './talosctl.ts'

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parseAllDocuments } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import { mainDocument } from './config-fields.ts'
 import type { EncryptionKeys } from './snapshot/decrypt.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address } from '../network/addresses.ts'
 import { describeMachine, identify, identifyByCards, type MachineIdentity } from './identity.ts'
 import { type Disk, disks } from './install-disk.ts'

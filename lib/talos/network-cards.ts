@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import { mainDocument } from './config-fields.ts'
 import type { MachineIdentity } from './identity.ts'

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { $ } from 'zx/core'
 import { announceCommand } from '../migration/calls.ts'
 import { OperatorError } from '../migration/errors.ts'

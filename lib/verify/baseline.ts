@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { isAutomatic, readArgoCd, servedArgoKinds } from '../gitops/argocd.ts'
 import { readFlux, servedFluxKinds } from '../gitops/flux.ts'
 import type { KubernetesApi } from '../kubernetes/api.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration } from '../migration/migration.ts'
 import { type Baseline, takeBaseline } from './baseline.ts'
 import { runChecks } from './check.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf } from '../migration/errors.ts'
 import { parseAddress } from '../network/addresses.ts'
 import { describeDoors, isOff, knockAtAllDoors } from '../network/ports.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 import type { Migration } from '../migration/migration.ts'
 import { type Baseline, baselineSchema } from './baseline.ts'

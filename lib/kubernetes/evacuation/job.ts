@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Settings } from '../../settings.ts'
 import type { Job, NodeSelector, PersistentVolumeClaim, Pod } from '../kinds.ts'
 import { type Direction, exitCodes, lookScript, mounts, scriptOf } from './script.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Journal, Migration } from '../../migration/migration.ts'
 import type { Copied, VolumePair } from './job.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Journal } from '../../migration/journal.ts'
 import type { Settings } from '../../settings.ts'
 import { matchesClaim } from '../volumes.ts'

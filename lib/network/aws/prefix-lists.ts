@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import type { Ec2 } from './ec2.ts'

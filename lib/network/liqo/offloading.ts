@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError } from '../../kubernetes/api.ts'
 import type { Node } from '../../kubernetes/kinds.ts'
 import { isNodeReady, isVirtual } from '../../kubernetes/nodes.ts'

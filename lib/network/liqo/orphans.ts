@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError, type KubernetesApi, type KubernetesObject } from '../../kubernetes/api.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'
 import type { Sides } from './arguments.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { collectionPath } from '../../kubernetes/served.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 import { type LiqoObject, type LiqoResource, liqoObjects, remoteClusterLabel, type Side } from './side.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import type { Pod, Workload } from '../../kubernetes/kinds.ts'
 import { isVirtual, listNodes } from '../../kubernetes/nodes.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi, KubernetesObject } from '../../kubernetes/api.ts'
 import { restart } from '../../kubernetes/rollout.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'

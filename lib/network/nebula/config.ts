@@ -1,5 +1,5 @@
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A Nebula config, as far as other hosts are told of in it. */
 export type NebulaSettings = {

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { messageOf, OperatorError } from '../../migration/errors.ts'
 import { findOnPath, isExecutable, runToItsEnd } from '../../migration/executables.ts'
 import { withMemoryFolder } from '../../migration/memory-folder.ts'

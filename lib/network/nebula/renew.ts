@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { type RolledWorkload, restart } from '../../kubernetes/rollout.ts'
 import { OperatorError } from '../../migration/errors.ts'

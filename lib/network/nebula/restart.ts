@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { isRolledOut, restart } from '../../kubernetes/rollout.ts'
 import type { Migration } from '../../migration/migration.ts'

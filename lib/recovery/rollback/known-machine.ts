@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { JournaledChange } from '../../migration/migration.ts'
 import { type Address, parseAddress } from '../../network/addresses.ts'
 import { type MachineIdentity, machineIdentity } from '../../talos/identity.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Undoable } from './way-back.ts'
 
 const object = z.object({ kind: z.string(), namespace: z.string(), name: z.string() })

@@ -4,7 +4,7 @@ import https from 'node:https'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /*
  * A process of its own, outside of everything that it watches: looks ten times a second at the etcd of every machine that has a file in

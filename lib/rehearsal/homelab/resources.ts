@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesObject } from '../../kubernetes/api.ts'
 
 /** Where a kind is served. `statusApart`: its status is written through the status subresource only. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError, type JsonPatchOperation, type KubernetesApi, type KubernetesObject } from '../../kubernetes/api.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import type { JournaledChange, Migration, Undone } from '../../migration/migration.ts'

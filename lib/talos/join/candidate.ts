@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Condition, Migration, Probe } from '../../migration/migration.ts'
 import { describeMachine, type MachineIdentity, machineIdentity, sameMachine } from '../identity.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Condition, Probe } from '../../migration/migration.ts'
 import type { Address } from '../../network/addresses.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Address } from '../../network/addresses.ts'
 import { withAddress } from '../../network/mentions.ts'
 import type { Settings } from '../../settings.ts'

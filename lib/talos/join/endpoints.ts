@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { type Address, parseAddress } from '../../network/addresses.ts'

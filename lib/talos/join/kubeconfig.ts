@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import writeFileAtomic from 'write-file-atomic'
 import { parse, stringify } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import type { Migration } from '../../migration/migration.ts'
 import { keepPrevious } from '../kubeconfig.ts'

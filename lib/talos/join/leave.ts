@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Condition, Migration, Undone } from '../../migration/migration.ts'
 import type { Address } from '../../network/addresses.ts'
 import { machineIdentity, sameMachine } from '../identity.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Migration, Undone } from '../../migration/migration.ts'
 import { identify, type MachineIdentity, machineIdentity, sameMachine } from '../identity.ts'
 import type { MachineConfig } from '../machine-config.ts'

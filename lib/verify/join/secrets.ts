@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { OperatorError } from '../../migration/errors.ts'
 import { talosconfigEndpoints } from '../../talos/join/endpoints.ts'
 import {

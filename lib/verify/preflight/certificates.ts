@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesApi } from '../../kubernetes/api.ts'
 import { fullName } from '../../kubernetes/kinds.ts'
 import { collectionPath, servedResources } from '../../kubernetes/served.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A talosconfig, as far as it is looked at here; certificates are base64 of PEM. */
 export const talosconfigFile = z.looseObject({

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatBytes } from '../../migration/console/bytes.ts'
 import { OperatorError } from '../../migration/errors.ts'
 import { differences, mainDocument, pathText } from '../../talos/config-fields.ts'

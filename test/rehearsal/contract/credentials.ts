@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments, stringify } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { run, type Target } from './target.ts'
 
 const machineConfig = z.object({ machine: z.object({ ca: z.object({ crt: z.string(), key: z.string() }) }) })

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { z } from 'zod'
+import * as z from 'zod'
 import { resourcesIn } from './resources.ts'
 import { isInMaintenance, isReal, openPractice, openReal, type Target } from './target.ts'
 

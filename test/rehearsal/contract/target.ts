@@ -17,7 +17,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parse as parseDotenv } from 'dotenv'
-import { z } from 'zod'
+import * as z from 'zod'
 import { $ } from 'zx'
 import { ensureBinaries } from '../../../lib/rehearsal/binaries.ts'
 import { PracticeCluster } from '../../../lib/rehearsal/practice-cluster.ts'
