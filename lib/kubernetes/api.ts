@@ -71,8 +71,9 @@ export class KubernetesApi {
   }
 
   /** @throws OperatorError when the text is no kubeconfig */
-  static fromString(yaml: string, options: { context?: string; origin?: string } = {}): KubernetesApi {
-    return new KubernetesApi(parseKubeconfig(yaml, options), async () => parseKubeconfig(yaml, options))
+  static async fromString(yaml: string, options: { context?: string; origin?: string } = {}): Promise<KubernetesApi> {
+    const load = () => parseKubeconfig(yaml, options)
+    return new KubernetesApi(await load(), load)
   }
 
   async get<T = KubernetesObject>(path: string, query?: Query, options: Pick<Exchange, 'accept'> = {}): Promise<T> {

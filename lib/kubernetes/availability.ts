@@ -1,5 +1,5 @@
 import https from 'node:https'
-import { KubeConfig } from '@kubernetes/client-node'
+import { parseKubeconfig } from './kubeconfig.ts'
 
 /** One look at the API server: milliseconds since the epoch, and whether it answered. */
 export interface Sample {
@@ -37,8 +37,7 @@ export async function watchAvailability(
   kubeconfig: string,
   { server, path = '/readyz', movesTo }: { server?: string; path?: string; movesTo?: string | undefined } = {},
 ): Promise<Availability> {
-  const config = new KubeConfig()
-  config.loadFromString(kubeconfig)
+  const config = await parseKubeconfig(kubeconfig)
   const credentials: https.RequestOptions = {}
   await config.applyToHTTPSOptions(credentials)
   const url = new URL(path, server ?? config.getCurrentCluster()?.server)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { KubeConfig } from '@kubernetes/client-node'
+import type { KubeConfig } from '@kubernetes/client-node'
 import { messageOf, OperatorError } from '../migration/errors.ts'
 
 /** @throws OperatorError when the file cannot be read */
@@ -13,10 +13,15 @@ export async function kubeconfigText(path: string): Promise<string> {
 }
 
 /**
+ * The library is read when the first kubeconfig is: what has no word for the cluster does without.
  * @param origin where the text is from, for the error
  * @throws OperatorError when it is no kubeconfig
  */
-export function parseKubeconfig(yaml: string, options: { context?: string; origin?: string }): KubeConfig {
+export async function parseKubeconfig(
+  yaml: string,
+  options: { context?: string; origin?: string } = {},
+): Promise<KubeConfig> {
+  const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   try {
     config.loadFromString(yaml)

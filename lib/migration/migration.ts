@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Settings } from '../settings.ts'
 import type { Clock } from './clock.ts'
 import type { Console } from './console.ts'

@@ -118,7 +118,7 @@ async function becomesNode(migration: Migration, { talosctl, api }: Tools, { nod
   const { apiTimeout, kubeconfig } = migration.settings
   const { name, address } = node
   await migration.step(`Wait for the API server of ${name}`, async () => {
-    const own = KubernetesApi.fromString(await kubeconfigFor(kubeconfig, node))
+    const own = await KubernetesApi.fromString(await kubeconfigFor(kubeconfig, node))
     await migration.wait(apiReady(own, apiTimeout)).finally(() => own.close())
   })
   await migration.step(`Wait for Node ${name}`, async () => {

@@ -130,7 +130,7 @@ export async function withApi<T>(
   use: (api: KubernetesApi) => Promise<T>,
 ): Promise<T> {
   const address = hardware.address as Address
-  const api = KubernetesApi.fromString(await kubeconfigFor(homelab.kubeconfig, { address }))
+  const api = await KubernetesApi.fromString(await kubeconfigFor(homelab.kubeconfig, { address }))
   try {
     return await use(api)
   } finally {

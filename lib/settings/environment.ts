@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parse } from 'dotenv'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { OperatorError } from '../migration/errors.ts'
 import { projectFolder } from './project.ts'
 import { variables } from './variables.ts'

@@ -119,7 +119,7 @@ test('a watch that is reset is one error, and is not asked for again, though its
   wire.listen(0, '127.0.0.1')
   await once(wire, 'listening')
   t.teardown(() => void wire.close())
-  const api = clientOf(`https://127.0.0.1:${(wire.address() as AddressInfo).port}`)
+  const api = await clientOf(`https://127.0.0.1:${(wire.address() as AddressInfo).port}`)
   t.teardown(() => api.close())
   await api.raw('/x', { limit: 1 })
   const reset = () => sockets[0]?.resetAndDestroy()
@@ -149,7 +149,7 @@ test('credentials that were exchanged in the middle of a run are fetched anew, f
   t.truthy(await fromFile.get('/version'))
 
   await writeFile(token, answer('expired'))
-  const fromPlugin = KubernetesApi.fromString(JSON.stringify(byPlugin))
+  const fromPlugin = await KubernetesApi.fromString(JSON.stringify(byPlugin))
   t.teardown(() => fromPlugin.close())
   t.is((await t.throwsAsync(fromPlugin.get('/version'), { instanceOf: ApiError }))?.status, 401)
   await writeFile(token, answer(good.users[0].user.token))
@@ -173,7 +173,7 @@ test('a server that is not there is a remote error with a way out, not a bug', a
     clusters: [{ name: 'x', cluster: { server: 'https://127.0.0.1:1' } }],
     users: [{ name: 'x', user: {} }],
   })
-  const error = await t.throwsAsync(KubernetesApi.fromString(kubeconfig).get('/version'), {
+  const error = await t.throwsAsync((await KubernetesApi.fromString(kubeconfig)).get('/version'), {
     instanceOf: ConnectionError,
   })
   t.true(error instanceof RemoteError)
@@ -186,7 +186,7 @@ test('a kubeconfig that is missing or none is an error for the operator', async 
     instanceOf: OperatorError,
     message: /cannot be read/,
   })
-  t.throws(() => KubernetesApi.fromString('this: [is not'), { instanceOf: OperatorError })
+  await t.throwsAsync(KubernetesApi.fromString('this: [is not'), { instanceOf: OperatorError })
 })
 
 test('an answer that comes in drops for ever is given up', async (t) => {

@@ -48,7 +48,7 @@ export async function listServer(
     answer(request, response, url, listed ?? [], fault(requests.length, url))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const api = clientOf(`https://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const api = await clientOf(`https://127.0.0.1:${(server.address() as AddressInfo).port}`)
   const close = async () => {
     api.close()
     await new Promise<void>((resolve) => server.close(() => resolve()).closeAllConnections())
@@ -88,7 +88,7 @@ function answer(
 }
 
 /** The real client for a server on loopback. */
-export function clientOf(server: string): KubernetesApi {
+export function clientOf(server: string): Promise<KubernetesApi> {
   const kubeconfig = {
     apiVersion: 'v1',
     kind: 'Config',

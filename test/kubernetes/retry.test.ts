@@ -44,7 +44,7 @@ test('a real client whose connections break is tried again, and ends with an err
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))
   const { port } = server.address() as AddressInfo
-  const api = KubernetesApi.fromString(
+  const api = await KubernetesApi.fromString(
     JSON.stringify({
       clusters: [{ name: 'c', cluster: { server: `https://127.0.0.1:${port}` } }],
       users: [{ name: 'u', user: {} }],

@@ -24,7 +24,7 @@ export async function asServiceAccount(
   const { status } = await api.create<{ status: { token: string } }>(`${accounts}/${name}/token`, { spec: {} })
   const config = JSON.parse(await readFile(kubeconfig, 'utf8'))
   const users = [{ name: 'admin', user: { token: status.token } }]
-  const limited = KubernetesApi.fromString(JSON.stringify({ ...config, users }))
+  const limited = await KubernetesApi.fromString(JSON.stringify({ ...config, users }))
   t.teardown(() => limited.close())
   await until('the rules are known to the API server', async () => {
     await limited.raw('/api/v1/configmaps', { limit: 1 })

@@ -93,7 +93,7 @@ test('rights that are missing are named one by one', async (t) => {
   await api.create(account, { metadata: { name: 'weak' } })
   const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }
   const { status } = await api.create<{ status: { token: string } }>(`${account}/weak/token`, request)
-  const weak = KubernetesApi.fromString(
+  const weak = await KubernetesApi.fromString(
     JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
