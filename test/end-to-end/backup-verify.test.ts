@@ -7,7 +7,7 @@ import { makeKeys, scratchFolder } from '../backup/keys.ts'
 import { type Practice, practise } from './on-practice-cluster.ts'
 
 test('a backup of a running cluster is proven any time later, and whatever was done to it is named', async (t) => {
-  const practice = await practise(t)
+  const practice = await practise(t, { fixture: 'core' })
   t.is((await practice.task(['migrate:backup'])).exitCode, 0)
   await saysWhatARecoveryWouldRestore(t, practice)
   await needsNoIdentityForHashes(t, practice)

@@ -24,7 +24,7 @@ interface Case {
 
 /** Every mistake is made against one running cluster, which has to be the same after all of them. */
 test('bad input ends with a clear error, exit code 1 or 2, and nothing changed', async (t) => {
-  const practice = await practise(t)
+  const practice = await practise(t, { fixture: 'small' })
   const snapshot = await takeSnapshot(practice)
   const foreign = await foreignConfigs(practice)
   for (const { name, command, exitCode, says } of [
@@ -43,7 +43,7 @@ test('bad input ends with a clear error, exit code 1 or 2, and nothing changed',
 })
 
 test('a machine at the address that is configured for another cluster is not given our config', async (t) => {
-  const practice = await practise(t)
+  const practice = await practise(t, { fixture: 'small' })
   const snapshot = await takeSnapshot(practice)
   const foreign = await foreignConfigs(practice)
   await practice.cluster.old.cutPower()
