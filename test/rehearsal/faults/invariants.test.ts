@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import {
   type Ground,
@@ -58,6 +60,24 @@ test('a Secret in plain, in base64, or a key of the cluster is found in what a r
   for (const text of [canary, inBase64(''), inBase64('x'), inBase64('xy'), key, 'AGE-SECRET-KEY-1EXAMPLE']) {
     writeFileSync(path, `some words and ${text}`)
     t.deepEqual(await nothingSecretIsPlain(where), [`${path} holds a secret in plain`], text)
+  }
+})
+
+test('a backup that gets its name, or is removed, while it is read is no failure', async (t) => {
+  const where = ground()
+  const goesOn = `
+    const { mkdirSync, renameSync, rmSync, writeFileSync } = require('node:fs')
+    for (;;) {
+      mkdirSync('one.partial')
+      for (let file = 0; file < 30; file++) writeFileSync('one.partial/' + file, 'x')
+      renameSync('one.partial', 'one')
+      rmSync('one', { recursive: true })
+    }`
+  const child = spawn(process.execPath, ['-e', goesOn], { cwd: where.cluster.homelab.backupDir })
+  t.teardown(() => child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  for (const deadline = Date.now() + 2000; Date.now() < deadline; await delay(1)) {
+    t.deepEqual(await nothingSecretIsPlain(where), [])
   }
 })
 
