@@ -68,7 +68,7 @@ export class Stage implements Ground {
     process.once('exit', this.#leave)
     this.watchdog = new Watchdog(parts.cluster.folder)
     this.#keep = keep
-    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, fixture: 'core' })
+    this.#adversaries = startAdversaries(parts.cluster.homelab.kubeconfig, { canary, fixture: 'small' })
   }
 
   static async open({ scenario, unplugs }: Group, options: StageOptions): Promise<Stage> {
@@ -77,7 +77,7 @@ export class Stage implements Ground {
       binaries,
       keep,
       canary,
-      fixture: 'core',
+      fixture: 'small',
       bootDelayMs: 100,
       workers: scenario === 'B' ? 1 : 0,
     })
