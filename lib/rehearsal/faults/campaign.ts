@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { messageOf } from '../../migration/errors.ts'
 import type { JournalRecord } from '../../migration/journal.ts'
 import { changesIn, hasCome, undoneIn, untilJournal } from './evening.ts'
 import type { Invariant } from './invariants.ts'
@@ -69,7 +68,8 @@ export async function playGroup(
 /** What the operator could not do, and what the watchdog saw of it. */
 async function whatWentWrong(stage: Stage, error: unknown): Promise<string[]> {
   await stage.watchdog.looksAgain()
-  return [...stage.watchdog.seen(), messageOf(error)]
+  // With all that was said, of which messageOf gives the first line.
+  return [...stage.watchdog.seen(), error instanceof Error ? error.message : String(error)]
 }
 
 interface Players {

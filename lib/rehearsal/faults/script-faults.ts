@@ -42,6 +42,8 @@ export const scriptFaults: readonly Fault[] = [
     name: 'two operators',
     strikes: everywhere,
     strike: async ({ command, tool }) => {
+      // Where the first has come to its end, another would begin a new evening.
+      if (command.exitCode !== undefined) return
       const [script = '', ...flags] = command.line.replace(/^task migrate:/, '').split(/ (?:-- )?/)
       const second = tool.type(script, flags)
       const exitCode = await second.ended
